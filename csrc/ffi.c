@@ -1,0 +1,111 @@
+/* ffi.c - see managed_memory_ffi.h. */
+#include "handle.h"
+
+/* ftruncate-like: 1 if the double is a whole number from 0 to 2^53 - 1. */
+static int to_whole(double number, uint64_t *whole) {
+  if (!(number >= 0 && number <= (double)MM_SIZE_MAX)) return 0;
+  *whole = (uint64_t)number;
+  return (double)*whole == number;
+}
+
+static uint64_t to_id(uint32_t low, uint32_t high) {
+  return (uint64_t)high << 32 | low;
+}
+
+void *mm_ffi_results_of(mm_pool *pool) { return &pool->results; }
+
+void *mm_ffi_data(const mm_pool *pool) { return pool->data; }
+
+int mm_ffi_pool_create(double size, const char *name, uint64_t uid,
+                       double min_block_size, double max_allocations,
+                       uint32_t mode, const char *directory, mm_pool **pool) {
+  mm_pool_options options = {
+      .name = name,
+      .uid = uid,
+      .mode = mode != 0 ? mode : MM_MODE_NONE,
+      .directory = directory,
+  };
+  if (!to_whole(size, &options.size) ||
+      !to_whole(min_block_size, &options.min_block_size) ||
+      !to_whole(max_allocations, &options.max_allocations))
+    return MM_E_INVALID;
+  return mm_pool_create(&options, pool);
+}
+
+int mm_ffi_alloc(mm_pool *pool, double size, uint32_t type) {
+  uint64_t bytes;
+  if (!to_whole(size, &bytes)) return MM_E_INVALID;
+  return mm_alloc(pool, bytes, type, &pool->results.allocation);
+}
+
+int mm_ffi_free(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
+  return mm_free(pool, to_id(id_low, id_high));
+}
+
+int mm_ffi_find(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
+  return mm_find(pool, to_id(id_low, id_high), &pool->results.allocation);
+}
+
+int mm_ffi_read_stats(mm_pool *pool) {
+  return mm_pool_read_stats(pool, &pool->results.stats);
+}
+
+int mm_ffi_list(mm_pool *pool, uint32_t restart, double type, void *entries,
+                uint32_t capacity) {
+  if (entries == NULL || !(type >= -1 && type <= (double)UINT32_MAX))
+    return MM_E_INVALID;
+  mm_ffi_results *results = &pool->results;
+  if (restart) results->cursor = 0;
+  size_t count = 0;
+  const int status = mm_list(pool, &results->cursor, (int64_t)type, entries,
+                             capacity, &count);
+  results->count = count;
+  return status;
+}
+
+int mm_ffi_list_free_blocks(mm_pool *pool, uint32_t restart, void *sizes,
+                            uint32_t capacity) {
+  if (sizes == NULL) return MM_E_INVALID;
+  mm_ffi_results *results = &pool->results;
+  if (restart) results->cursor = 0;
+  size_t count = 0;
+  const int status =
+      mm_list_free_blocks(pool, &results->cursor, sizes, capacity, &count);
+  results->count = count;
+  return status;
+}
+
+int mm_ffi_pool_serialize(const mm_pool *pool, void *buffer, uint32_t capacity) {
+  size_t length = 0;
+  const int status = mm_pool_serialize(pool, buffer, capacity, &length);
+  return status == MM_OK ? (int)length : status;
+}
+
+int mm_ffi_allocation_serialize(const mm_pool *pool, uint32_t id_low,
+                                uint32_t id_high, uint32_t type, void *buffer,
+                                uint32_t capacity) {
+  const mm_allocation allocation = {.id = to_id(id_low, id_high), .type = type};
+  size_t length = 0;
+  const int status =
+      mm_allocation_serialize(pool, &allocation, buffer, capacity, &length);
+  return status == MM_OK ? (int)length : status;
+}
+
+int mm_ffi_wait_ticket(mm_pool *pool) {
+  return mm_wait_ticket(pool, &pool->results.ticket);
+}
+
+int mm_ffi_wait_try(mm_pool *pool, double ticket, double size, uint32_t type) {
+  uint64_t number, bytes;
+  if (!to_whole(ticket, &number) || !to_whole(size, &bytes)) return MM_E_INVALID;
+  return mm_wait_try(pool, number, bytes, type, &pool->results.allocation);
+}
+
+int mm_ffi_wait_show(mm_pool *pool, double ticket, double size,
+                     double smallest) {
+  uint64_t number, bytes, least;
+  if (!to_whole(ticket, &number) || !to_whole(size, &bytes) ||
+      !to_whole(smallest, &least))
+    return MM_E_INVALID;
+  return mm_wait_show(pool, number, bytes, least);
+}

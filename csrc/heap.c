@@ -1,0 +1,351 @@
+/* heap.c - see heap.h: taking blocks from the chain and giving them back. */
+#include "heap.h"
+
+#include "block.h"
+#include "index.h"
+
+/* How many blocks to look at before new memory is preferred to a search. */
+#define FIND_EFFORT 32u
+
+void mm__heap_view(mm__heap *heap, mm__heap_shared *shared, mm__block *table,
+                   const mm__geometry *geometry) {
+  uint32_t index_bits = 32u - (uint32_t)__builtin_clz(geometry->table_capacity);
+  const uint64_t by_id = UINT64_MAX >> index_bits;
+  *heap = (mm__heap){
+      .shared = shared,
+      .table = table,
+      .data_size = geometry->data_size,
+      .max_allocations = geometry->max_allocations,
+      .generation_limit = by_id < MM__GENERATION_MAX ? by_id : MM__GENERATION_MAX,
+      .capacity = geometry->table_capacity,
+      .granule_shift = geometry->granule_shift,
+      .index_bits = index_bits,
+  };
+}
+
+void mm__heap_format(mm__heap *heap, uint32_t committed) {
+  mm__store(&heap->shared->records_committed, committed);
+  mm__store(&heap->shared->records_fresh, 1u);
+  mm__heap_begin(heap);
+  mm__index_clear(heap);
+}
+
+void mm__heap_begin(mm__heap *heap) {
+  const uint32_t committed = mm__load_acquire(&heap->shared->records_committed);
+  heap->limit = committed < heap->capacity ? committed : heap->capacity;
+}
+
+uint64_t mm__heap_granules(const mm__heap *heap, uint64_t size) {
+  const uint64_t granules =
+      (size + (1ull << heap->granule_shift) - 1) >> heap->granule_shift;
+  return granules != 0 ? granules : 1;
+}
+
+uint64_t mm__heap_id(const mm__heap *heap, uint32_t record) {
+  return mm__generation(mm__load(&heap->table[record].state))
+             << heap->index_bits |
+         record;
+}
+
+/* ---- Records ----------------------------------------------------------- */
+
+static int has_unused(const mm__heap *heap) {
+  return mm__load(&heap->shared->unused_head) != 0 ||
+         mm__load(&heap->shared->records_fresh) < heap->limit;
+}
+
+/* An unused record, or 0 with *status MM__INCONSISTENT or MM_E_NO_ROOM. */
+static uint32_t take_unused(mm__heap *heap, int *status) {
+  mm__heap_shared *shared = heap->shared;
+  const uint32_t head = mm__load(&shared->unused_head);
+  if (head != 0) {
+    if (!mm__is_record(heap, head) ||
+        mm__tag(mm__load(&heap->table[head].state)) != MM__UNUSED) {
+      *status = MM__INCONSISTENT;
+      return 0;
+    }
+    mm__store(&shared->unused_head, mm__load(&heap->table[head].free_next));
+    return head;
+  }
+  const uint32_t fresh = mm__load(&shared->records_fresh);
+  if (fresh == 0 || fresh >= heap->limit) {
+    *status = fresh == 0 ? MM__INCONSISTENT : MM_E_NO_ROOM;
+    return 0;
+  }
+  if (mm__tag(mm__load(&heap->table[fresh].state)) != MM__UNUSED) {
+    *status = MM__INCONSISTENT;
+    return 0;
+  }
+  mm__store(&shared->records_fresh, fresh + 1);
+  return fresh;
+}
+
+/* A record that has left the chain. A spent one is never used again. */
+static void give_unused(mm__heap *heap, uint32_t record) {
+  mm__block *block = &heap->table[record];
+  const uint64_t generation = mm__generation(mm__load(&block->state));
+  mm__store_release(&block->state, mm__state(generation, MM__UNUSED));
+  if (generation >= heap->generation_limit) return;
+  mm__store(&block->free_next, mm__load(&heap->shared->unused_head));
+  mm__store(&heap->shared->unused_head, record);
+}
+
+/* Makes an unused record a FREE block of its own, not linked yet. */
+static void fill_free(mm__heap *heap, uint32_t record, uint64_t offset,
+                      uint32_t next, uint32_t prev) {
+  mm__block *block = &heap->table[record];
+  mm__store(&block->offset, offset);
+  mm__store(&block->next, next);
+  mm__store(&block->prev, prev);
+  mm__store_release(
+      &block->state,
+      mm__state(mm__generation(mm__load(&block->state)), MM__FREE));
+}
+
+/* ---- Allocating -------------------------------------------------------- */
+
+/* Puts a fresh record in the place of a spent one: one store to `next`. */
+static int replace_spent(mm__heap *heap, uint32_t *record) {
+  const uint32_t spent = *record;
+  const uint32_t next = mm__load(&heap->table[spent].next);
+  const uint32_t prev = mm__load(&heap->table[spent].prev);
+  if (!mm__is_record(heap, prev) || mm__load(&heap->table[prev].next) != spent)
+    return MM__INCONSISTENT;
+  int status = MM_OK;
+  const uint32_t fresh = take_unused(heap, &status);
+  if (fresh == 0) return status;
+  fill_free(heap, fresh, mm__load(&heap->table[spent].offset), next, prev);
+  mm__store_release(&heap->table[prev].next, fresh); /* truth: `spent` is out */
+  mm__store(&heap->table[next].prev, fresh);
+  give_unused(heap, spent);
+  *record = fresh;
+  return MM_OK;
+}
+
+/* Cuts a FREE block down to `granules`; the rest becomes a FREE block. */
+static int split(mm__heap *heap, uint32_t record, uint64_t granules,
+                 uint64_t rest_granules) {
+  mm__block *block = &heap->table[record];
+  const uint32_t next = mm__load(&block->next);
+  int status = MM_OK;
+  const uint32_t rest = take_unused(heap, &status);
+  if (rest == 0) return status;
+  fill_free(heap, rest,
+            mm__load(&block->offset) + (granules << heap->granule_shift), next,
+            record);
+  mm__store_release(&block->next, rest); /* truth: two FREE blocks */
+  mm__store(&heap->table[next].prev, rest);
+  mm__index_insert(heap, rest, rest_granules);
+  return MM_OK;
+}
+
+/* Makes a FREE block that is out of the index an allocation. */
+static void make_live(mm__heap *heap, uint32_t record, uint64_t granules,
+                      const mm__request *request) {
+  mm__heap_shared *shared = heap->shared;
+  mm__block *block = &heap->table[record];
+  /* Readers without the lock: whoever sees a new field sees that the state is
+   * no longer the old LIVE. */
+  mm__fence_release();
+  mm__store(&block->size, request->size);
+  mm__store(&block->owner, request->owner);
+  mm__store(&block->type, request->type);
+
+  const uint64_t live = mm__load(&shared->live) + 1;
+  mm__store(&shared->live, live);
+  mm__store(&shared->live_bytes,
+            mm__load(&shared->live_bytes) + (granules << heap->granule_shift));
+  if (live > mm__load(&shared->most_live)) mm__store(&shared->most_live, live);
+
+  mm__store_release(&block->state, /* truth: an allocation, its fields complete */
+                    mm__state(mm__generation(mm__load(&block->state)), MM__LIVE));
+}
+
+/* Granules that the last block would have if everything were committed, and
+ * how many of them are FREE already. 0 in both: the chain contradicts itself. */
+static void tail(const mm__heap *heap, uint64_t *free_granules,
+                 uint64_t *possible) {
+  *free_granules = 0;
+  *possible = 0;
+  const uint64_t end = mm__load(&heap->table[0].offset);
+  const uint32_t last = mm__load(&heap->table[0].prev);
+  if (end > heap->data_size || !mm__is_record(heap, last)) return;
+  if (last != 0 && mm__is_free(heap, last) &&
+      !mm__block_granules(heap, last, free_granules)) {
+    *free_granules = 0;
+    return;
+  }
+  *possible = *free_granules + ((heap->data_size - end) >> heap->granule_shift);
+}
+
+/* Finds a FREE block that fits, or says what to commit. */
+static int find(mm__heap *heap, const mm__request *request, uint32_t *record,
+                mm__need *need) {
+  int status =
+      mm__index_find(heap, request->granules, FIND_EFFORT, record);
+  if (status != MM_OK || *record != 0) return status;
+
+  uint64_t free_granules, possible;
+  tail(heap, &free_granules, &possible);
+  if (possible >= request->granules && free_granules < request->granules &&
+      !request->no_data) {
+    need->from = mm__load(&heap->table[0].offset);
+    need->least = need->from +
+                  ((request->granules - free_granules) << heap->granule_shift);
+    return MM__NEED_DATA;
+  }
+  status = mm__index_find(heap, request->granules, UINT32_MAX, record);
+  if (status == MM_OK && *record == 0) return MM_E_NO_ROOM;
+  return status;
+}
+
+int mm__heap_alloc(mm__heap *heap, const mm__request *request, uint32_t *record,
+                   mm__need *need) {
+  if (mm__load(&heap->shared->live) >= heap->max_allocations) return MM_E_LIMIT;
+  uint32_t found;
+  int status = find(heap, request, &found, need);
+  if (mm__unlikely(status != MM_OK)) return status;
+
+  uint64_t granules;
+  const uint32_t next = mm__load(&heap->table[found].next);
+  if (mm__unlikely(!mm__is_free(heap, found) ||
+                   !mm__block_granules(heap, found, &granules) ||
+                   granules < request->granules ||
+                   mm__load(&heap->table[next].prev) != found ||
+                   mm__load(&heap->table[found].offset) %
+                       (1ull << heap->granule_shift)))
+    return MM__INCONSISTENT;
+
+  const int wants_record = granules > request->granules || mm__is_spent(heap, found);
+  if (mm__unlikely(wants_record && !has_unused(heap)) && !request->no_records &&
+      heap->limit < heap->capacity)
+    return MM__NEED_RECORDS;
+
+  status = mm__index_remove(heap, found, granules);
+  if (mm__unlikely(status != MM_OK)) return status;
+  if (mm__unlikely(mm__is_spent(heap, found))) {
+    status = replace_spent(heap, &found);
+    if (status != MM_OK) {
+      mm__index_insert(heap, found, granules);
+      return status;
+    }
+  }
+  if (granules > request->granules) {
+    status =
+        split(heap, found, request->granules, granules - request->granules);
+    /* Without a record for the rest, the block is given whole. */
+    if (mm__likely(status == MM_OK))
+      granules = request->granules;
+    else if (status == MM__INCONSISTENT) {
+      mm__index_insert(heap, found, granules);
+      return status;
+    }
+  }
+  make_live(heap, found, granules, request);
+  *record = found;
+  return MM_OK;
+}
+
+int mm__heap_fits(mm__heap *heap, uint64_t granules) {
+  if (mm__load(&heap->shared->live) >= heap->max_allocations) return 0;
+  uint32_t record;
+  if (mm__index_find(heap, granules, UINT32_MAX, &record) == MM_OK && record != 0)
+    return 1;
+  uint64_t free_granules, possible;
+  tail(heap, &free_granules, &possible);
+  return possible >= granules && free_granules < granules;
+}
+
+/* ---- Freeing ----------------------------------------------------------- */
+
+int mm__heap_free(mm__heap *heap, uint64_t id) {
+  mm__heap_shared *shared = heap->shared;
+  uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
+  const uint64_t generation = id >> heap->index_bits;
+  if (record == 0 || !mm__is_record(heap, record)) return MM_E_STALE;
+  mm__block *block = &heap->table[record];
+  if (mm__load(&block->state) != mm__state(generation, MM__LIVE))
+    return MM_E_STALE;
+
+  const uint32_t next = mm__load(&block->next);
+  const uint32_t prev = mm__load(&block->prev);
+  uint64_t granules;
+  if (mm__unlikely(!mm__block_granules(heap, record, &granules) ||
+                   !mm__is_record(heap, prev) || next == record ||
+                   prev == record ||
+                   mm__load(&heap->table[prev].next) != record ||
+                   mm__load(&heap->table[next].prev) != record))
+    return MM__INCONSISTENT;
+
+  mm__store_release(&block->state, /* truth: free */
+                    mm__state(generation + 1, MM__FREE));
+  mm__store(&shared->live, mm__load(&shared->live) - 1);
+  mm__store(&shared->live_bytes,
+            mm__load(&shared->live_bytes) - (granules << heap->granule_shift));
+
+  if (next != 0 && mm__is_free(heap, next)) {
+    uint64_t more;
+    if (!mm__block_granules(heap, next, &more) ||
+        mm__index_remove(heap, next, more) != MM_OK)
+      return MM__DONE_REBUILD;
+    const uint32_t after = mm__load(&heap->table[next].next);
+    mm__store_release(&block->next, after); /* truth: merged with the next */
+    mm__store(&heap->table[after].prev, record);
+    give_unused(heap, next);
+    granules += more;
+  }
+  if (prev != 0 && mm__is_free(heap, prev)) {
+    uint64_t more;
+    if (!mm__block_granules(heap, prev, &more) ||
+        mm__index_remove(heap, prev, more) != MM_OK)
+      return MM__DONE_REBUILD;
+    const uint32_t after = mm__load(&block->next);
+    mm__store_release(&heap->table[prev].next, after); /* truth: merged */
+    mm__store(&heap->table[after].prev, prev);
+    give_unused(heap, record);
+    granules += more;
+    record = prev;
+  }
+  mm__index_insert(heap, record, granules);
+  return MM_OK;
+}
+
+/* ---- Growing ----------------------------------------------------------- */
+
+int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
+  mm__block *sentinel = &heap->table[0];
+  const uint64_t end = mm__load(&sentinel->offset);
+  /* Somebody else has moved the end meanwhile; what was committed is not lost,
+   * it is committed again without cost. */
+  if (end < from || end >= to || to > heap->data_size) return MM_OK;
+
+  uint32_t last = mm__load(&sentinel->prev);
+  if (!mm__is_record(heap, last)) return MM__INCONSISTENT;
+  uint64_t granules = 0;
+  if (last != 0 && mm__is_free(heap, last)) {
+    if (!mm__block_granules(heap, last, &granules) ||
+        mm__index_remove(heap, last, granules) != MM_OK)
+      return MM__INCONSISTENT;
+  } else {
+    if (mm__load(&heap->table[last].next) != 0) return MM__INCONSISTENT;
+    int status = MM_OK;
+    const uint32_t empty = take_unused(heap, &status);
+    if (empty == 0)
+      return status == MM__INCONSISTENT ? status : MM__NEED_RECORDS;
+    fill_free(heap, empty, end, 0, last);
+    mm__store_release(&heap->table[last].next, empty); /* truth: an empty block */
+    mm__store(&sentinel->prev, empty);
+    last = empty;
+  }
+  mm__store_release(&sentinel->offset, to); /* truth: the last block is larger */
+  mm__index_insert(heap, last,
+                   granules + ((to - end) >> heap->granule_shift));
+  return MM_OK;
+}
+
+void mm__heap_add_records(mm__heap *heap, uint32_t to) {
+  if (to > heap->capacity) to = heap->capacity;
+  if (to <= heap->limit) return;
+  mm__store_release(&heap->shared->records_committed, to); /* they are zero */
+  heap->limit = to;
+}

@@ -1,0 +1,112 @@
+/* heap.h - blocks, their chain, and the index over the free ones.
+ *
+ * Works on memory that it is given; knows no processes, no lock, no files. All
+ * functions must be called by the holder of the pool's lock, after
+ * mm__heap_begin().
+ *
+ * Invariants that hold after every single store to truth (so after a kill):
+ *
+ *   T1  Following `next` from record 0 leads back to it over records below
+ *       records_committed, each at most once.
+ *   T2  Offsets rise strictly along the chain, from 0 to the sentinel's; only
+ *       a FREE block before the sentinel may be empty.
+ *   T3  A record on the chain is FREE or LIVE; one off the chain is not LIVE.
+ *   T4  A LIVE block is at least as large as its `size`, and its fields were
+ *       complete before it became LIVE.
+ *   T5  No (record, generation) is LIVE twice.
+ *
+ * Invariants that hold as well whenever the lock is free (mm__heap_check()):
+ *
+ *   D1  `prev` mirrors `next`; no two neighbours are FREE; no block is empty.
+ *   D2  Each FREE block is in the list of its size class, and nothing else is;
+ *       the bitmaps say which lists are not empty.
+ *   D3  Each record off the chain is below records_fresh and in the list of
+ *       unused records, or at or above it, or spent.
+ *   D4  live, live_bytes count the LIVE blocks; most_live >= live.
+ *   D5  No block of a class is as large as the class's `failed`.
+ */
+#ifndef MM_HEAP_H
+#define MM_HEAP_H
+
+#include "layout.h"
+
+/* What heap functions answer besides mm_status. Never seen by users. */
+enum {
+  MM__NEED_DATA = 1,    /* commit more of the data region, then try again */
+  MM__NEED_RECORDS = 2, /* commit more records, then try again */
+  MM__INCONSISTENT = 3, /* the index lies; nothing was changed: rebuild, try again */
+  MM__DONE_REBUILD = 4, /* done, but the index is not to be used: rebuild */
+};
+
+/* One process's view of a heap: numbers that were checked at attach. */
+typedef struct mm__heap {
+  mm__heap_shared *shared;
+  mm__block *table;
+  uint64_t data_size;        /* bytes */
+  uint64_t max_allocations;
+  uint64_t generation_limit; /* a record that reached it is spent */
+  uint32_t capacity;         /* records */
+  uint32_t limit;            /* records that may be touched now; see heap_begin */
+  uint32_t granule_shift;
+  uint32_t index_bits;
+} mm__heap;
+
+typedef struct mm__request {
+  uint64_t size;     /* bytes asked for */
+  uint64_t granules; /* at least 1 */
+  uint64_t owner;    /* for the record */
+  uint32_t type;     /* for the record */
+  uint32_t no_data;    /* 1: more data cannot be committed */
+  uint32_t no_records; /* 1: more records cannot be committed */
+} mm__request;
+
+/* Asks where MM__NEED_DATA and MM__NEED_RECORDS lead: what to commit. */
+typedef struct mm__need {
+  uint64_t from;  /* data: first byte to commit, the present end */
+  uint64_t least; /* data: the end that suffices */
+} mm__need;
+
+void mm__heap_view(mm__heap *heap, mm__heap_shared *shared, mm__block *table,
+                   const mm__geometry *geometry);
+
+/* Fills zeroed shared memory with an empty heap of `committed` records. */
+void mm__heap_format(mm__heap *heap, uint32_t committed);
+
+/* Reads the watermark; call it first in every critical section. */
+void mm__heap_begin(mm__heap *heap);
+
+/* Granules for a size in bytes. */
+uint64_t mm__heap_granules(const mm__heap *heap, uint64_t size);
+
+/* Allocates: MM_OK and the record, MM_E_NO_ROOM, MM_E_LIMIT, MM__NEED_DATA,
+ * MM__NEED_RECORDS, MM__INCONSISTENT. */
+int mm__heap_alloc(mm__heap *heap, const mm__request *request, uint32_t *record,
+                   mm__need *need);
+
+/* Frees: MM_OK, MM_E_STALE, MM__INCONSISTENT, MM__DONE_REBUILD. */
+int mm__heap_free(mm__heap *heap, uint64_t id);
+
+/* 1 if an allocation of that many granules would succeed now, as far as the
+ * heap can know. */
+int mm__heap_fits(mm__heap *heap, uint64_t granules);
+
+/* Puts [from, to) to use, where it is still the end: MM_OK, MM__NEED_RECORDS,
+ * MM__INCONSISTENT. Both are whole granules. */
+int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to);
+
+/* Puts committed records up to `to` to use. */
+void mm__heap_add_records(mm__heap *heap, uint32_t to);
+
+/* Makes everything derived anew from the chain alone, and merges what a killed
+ * process left unmerged. May be killed and called again. MM_OK, or
+ * MM_E_CORRUPT if the chain itself is broken. */
+int mm__heap_rebuild(mm__heap *heap);
+
+/* NULL if every invariant above holds, else the one that does not. Reads the
+ * whole heap. */
+const char *mm__heap_check(mm__heap *heap);
+
+/* The id of a record's present generation. */
+uint64_t mm__heap_id(const mm__heap *heap, uint32_t record);
+
+#endif

@@ -1,0 +1,172 @@
+/* layout.h - what lies in a pool's file.
+ *
+ *   | header | participant slots | block table | data region |
+ *
+ * Each section starts on a page. All numbers are fixed-width and little-endian,
+ * all references are indexes or offsets, so that a program in another language
+ * can attach. Nothing here is trusted when it is read (shared.h).
+ *
+ * Glossary
+ *
+ *   block        a run of the data region: free, or live (an allocation).
+ *   record       the 64 bytes in the block table that describe one block.
+ *   chain        the blocks in the order of their offsets, linked by `next`
+ *                from record 0, the sentinel, and back to it. A block ends
+ *                where its successor begins; the last one ends at the
+ *                sentinel's `offset`, the end of what was committed.
+ *   truth        what recovery reads: `state`, `offset`, `next`, and for live
+ *                blocks `size`, `type`, `owner`. Changes by one atomic store.
+ *   derived      everything else: can be thrown away and rebuilt from truth.
+ *   granule      the smallest block: `1 << granule_shift` bytes.
+ *   generation   how often a record's block returned to FREE; part of the id.
+ *   committed    backed by memory of the file system; all else is a hole that
+ *                must not be touched, not even read.
+ *   participant  one attachment; has a slot as long as it lives.
+ *   epoch        how often a slot was taken.
+ *
+ * In the comments: [lock] written under the pool's lock, [once] written before
+ * the pool is published and never again, [own] written by the participant
+ * whose slot it is, [any] written by anyone, atomically.
+ */
+#ifndef MM_LAYOUT_H
+#define MM_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "managed_memory.h"
+
+#define MM__MAGIC 0x31764d654d64674dull /* "MgdMeMv1" */
+#define MM__LAYOUT_VERSION 1u
+
+/* ---- Blocks ------------------------------------------------------------ */
+
+/* The low byte of `state`. UNUSED must be 0: new table pages are zero. */
+enum {
+  MM__UNUSED = 0, /* off the chain */
+  MM__FREE = 1,   /* on the chain, or about to be linked into it */
+  MM__LIVE = 2,   /* on the chain, an allocation */
+};
+
+#define MM__TAG_MASK 0xffull
+#define MM__GENERATION_SHIFT 24
+#define MM__GENERATION_MAX ((1ull << 40) - 1)
+
+typedef struct mm__block {
+  uint64_t state;     /* [lock] truth: generation << 24 | tag */
+  uint64_t offset;    /* [lock] truth: bytes from the start of the data region */
+  uint64_t size;      /* [lock] truth if LIVE: bytes asked for */
+  uint64_t owner;     /* [lock] truth if LIVE: epoch << 16 | slot of the allocator */
+  uint32_t type;      /* [lock] truth if LIVE: the user's type */
+  uint32_t next;      /* [lock] truth: successor in the chain; 0: none */
+  uint32_t prev;      /* [lock] derived: predecessor in the chain; 0: none */
+  uint32_t free_next; /* [lock] derived: next in the size class (FREE), or in the
+                         list of unused records (UNUSED); 0: none */
+  uint32_t free_prev; /* [lock] derived: previous in the size class; 0: none */
+  uint32_t reserved[3];
+} mm__block;
+
+/* ---- Index over the free blocks ---------------------------------------- *
+ *
+ * Two levels (TLSF): sizes in granules, 32 classes per doubling. Below 32
+ * granules each size has a class of its own. */
+
+#define MM__SECOND_LEVEL_BITS 5
+#define MM__SECOND_LEVELS (1u << MM__SECOND_LEVEL_BITS)
+#define MM__FIRST_LEVELS 44u
+
+typedef struct mm__index {
+  uint64_t first;                                 /* bit per first level with a block */
+  uint32_t second[MM__FIRST_LEVELS];              /* bit per class with a block */
+  uint32_t heads[MM__FIRST_LEVELS][MM__SECOND_LEVELS]; /* first record; 0: none */
+  uint64_t failed[MM__FIRST_LEVELS][MM__SECOND_LEVELS]; /* smallest size in granules
+                         that was looked for in the whole class in vain since a
+                         block was last put in; UINT64_MAX: none */
+} mm__index;
+
+typedef struct mm__heap_shared {
+  uint32_t records_committed; /* [lock] watermark, rises only: records below are committed */
+  uint32_t records_fresh;     /* [lock] derived: records from here on were never used */
+  uint32_t unused_head;       /* [lock] derived: first of the unused records; 0: none */
+  uint32_t damaged;           /* [lock] 1: the index must be rebuilt before use */
+  uint64_t live;              /* [lock] derived: live allocations */
+  uint64_t live_bytes;        /* [lock] derived: bytes of live blocks, whole granules */
+  uint64_t most_live;         /* [lock] most allocations ever live; rises only */
+  mm__index index;            /* [lock] derived */
+} mm__heap_shared;
+
+/* ---- Participants ------------------------------------------------------ */
+
+/* A slot is taken by whoever holds a file lock on its first byte. */
+typedef struct mm__slot {
+  uint32_t epoch;    /* [own] raised by everyone who takes the slot, first of all */
+  uint32_t occupied; /* [own] 1 from taking to leaving; 1 while nobody holds the
+                        byte means that the last one died */
+  uint32_t pid;      /* [own] for people to read; means nothing across namespaces */
+  uint32_t wake;     /* [any] futex word: raised by whoever tells this waiter */
+
+  /* The wait cell: this participant's oldest waiting request. */
+  uint64_t ticket;   /* [lock] 0: nobody waits here */
+  uint64_t size;     /* [lock] bytes that the oldest request asks for */
+  uint64_t smallest; /* [lock] smallest size in bytes that waits here */
+  uint64_t shown_at; /* [lock] when it was last renewed; ns, monotonic clock */
+  uint64_t told_at;  /* [lock] when it was told that there is room; 0: not since it tried */
+  uint64_t tried;    /* [lock] `frees` + 1 at its last try */
+  uint32_t passes;   /* [lock] younger requests that went first */
+  uint32_t reserved[15];
+} mm__slot;
+
+/* ---- Header ------------------------------------------------------------ */
+
+#define MM__WAIT_WORDS (MM_SLOTS_MAX / 64)
+
+typedef struct mm__geometry {
+  uint64_t file_size;       /* bytes, of the whole file */
+  uint64_t slots_offset;    /* bytes from the start of the file */
+  uint64_t table_offset;    /* bytes from the start of the file */
+  uint64_t data_offset;     /* bytes from the start of the file */
+  uint64_t data_size;       /* bytes */
+  uint64_t max_allocations; /* most allocations live at once */
+  uint32_t table_capacity;  /* records, the sentinel among them */
+  uint32_t granule_shift;   /* min_block_size is 1 << granule_shift */
+  uint32_t page_size;       /* bytes; sections start on pages */
+  uint32_t reserved;
+} mm__geometry;
+
+/* What never changes: the part that is read before anything is mapped. */
+typedef struct mm__birth {
+  uint64_t magic;          /* [once] MM__MAGIC */
+  uint32_t layout_version; /* [once] MM__LAYOUT_VERSION */
+  uint32_t header_size;    /* [once] sizeof(mm__header) */
+  mm__geometry geometry;   /* [once] */
+  uint64_t uid;            /* [once] the user's number */
+  uint8_t identity[16];    /* [once] random */
+  uint8_t host[16];        /* [once] where and since when: see os.h */
+} mm__birth;
+
+typedef struct mm__header {
+  mm__birth birth;
+
+  /* Life, on a line of its own: read at every call, hardly ever written. */
+  _Alignas(64) uint32_t destroyed; /* [any] 1: no call may succeed any more */
+  uint32_t slots_committed; /* [any] watermark, rises only: slots below are committed */
+
+  /* The lock: see lock.h. */
+  _Alignas(64) uint64_t lock; /* [any] 0: free */
+
+  /* Waiting: see wait.h. */
+  uint64_t frees;    /* [lock] how often something was freed */
+  uint64_t freed_at; /* [lock] when something was last freed while somebody
+                        waited; ns, monotonic clock */
+  uint32_t waiting_words; /* [lock] derived: bit per word of `waiting` that is not 0 */
+  uint32_t reserved;
+  mm__heap_shared heap;                /* see heap.h */
+  uint64_t waiting[MM__WAIT_WORDS];    /* [lock] derived: bit per slot with a ticket */
+  _Alignas(64) uint64_t next_ticket;   /* [any] raised by whoever takes one */
+} mm__header;
+
+_Static_assert(sizeof(mm__block) == 64, "records are 64 bytes");
+_Static_assert(sizeof(mm__slot) == 128, "slots are 128 bytes");
+_Static_assert(MM__WAIT_WORDS <= 32, "waiting_words has a bit per word");
+
+#endif

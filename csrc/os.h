@@ -1,0 +1,108 @@
+/* os.h - everything that this library asks of an operating system.
+ *
+ * One os_*.c per system implements it. Knows nothing of pools: it deals in
+ * files, bytes, words and clocks. A function that can fail returns 0 or a
+ * negative errno, unless its description says otherwise.
+ */
+#ifndef MM_OS_H
+#define MM_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Machine ----------------------------------------------------------- */
+
+uint32_t mm__os_page_size(void);
+uint32_t mm__os_process_id(void);
+
+/* Nanoseconds of a clock that all processes share and nobody sets. */
+uint64_t mm__os_now(void);
+
+void mm__os_sleep(uint64_t nanoseconds);
+
+int mm__os_random(void *bytes, size_t length);
+
+/* 16 bytes that are the same for all processes of this host since it was
+ * started, and differ from every other host's. */
+int mm__os_host_identity(uint8_t identity[16]);
+
+/* ---- Files ------------------------------------------------------------- */
+
+/* Which file a descriptor leads to. */
+typedef struct mm__os_file {
+  uint64_t device;
+  uint64_t inode;
+  uint64_t size;  /* bytes */
+  uint64_t links; /* names that lead to it */
+} mm__os_file;
+
+/* Opens a directory for use in the functions below. -ENOTSUP: not a tmpfs. */
+int mm__os_open_directory(const char *path, int *directory);
+
+/* Bytes that the directory's file system could hold when empty; UINT64_MAX:
+ * without a limit. */
+int mm__os_capacity(int directory, uint64_t *bytes);
+
+/* Makes a file without a name, `size` bytes long, all holes. -EFBIG where a
+ * limit of the process forbids it. */
+int mm__os_create_unnamed(int directory, uint64_t size, int *file);
+
+/* Opens a regular file for reading and writing. Never follows a symbolic link,
+ * never blocks. -EINVAL: not a regular file, or not on a tmpfs. */
+int mm__os_open(int directory, const char *name, int *file);
+
+/* As mm__os_open(), for reading only. */
+int mm__os_open_for_reading(int directory, const char *name, int *file);
+
+/* Opens the same file once more, as an open file description of its own.
+ * -ENOSYS: the system has no way to (no /proc). */
+int mm__os_reopen(int file, int *again);
+
+/* Gives the file its exact mode and then its name. -EEXIST. */
+int mm__os_publish(int file, int directory, const char *name, uint32_t mode);
+
+/* Removes the name, if it still leads to the file. 0 also if it does not. */
+int mm__os_unlink(int file, int directory, const char *name);
+
+int mm__os_describe(int file, mm__os_file *description);
+
+/* Reads exactly `length` bytes; -EIO if there are fewer. */
+int mm__os_read(int file, void *bytes, size_t length, uint64_t offset);
+
+void mm__os_close(int file);
+
+/* Backs a range with memory, so that touching it cannot fail. Keeps what is
+ * there. -ENOSPC. */
+int mm__os_commit(int file, uint64_t offset, uint64_t length);
+
+/* ---- Memory ------------------------------------------------------------ */
+
+/* Maps the file's first `size` bytes, shared, out of core dumps. */
+int mm__os_map(int file, uint64_t size, void **address);
+void mm__os_unmap(void *address, uint64_t size);
+
+/* A word that is 1 until fork(), and 0 in the child. NULL: no memory. */
+uint32_t *mm__os_fork_mark(void);
+void mm__os_fork_mark_free(uint32_t *mark);
+
+/* ---- Locks on bytes of a file ------------------------------------------ *
+ *
+ * They belong to the open file description and go when it is closed, at the
+ * latest when the process that made it is dead. */
+
+/* Takes the lock on a byte: 0, or -EAGAIN if another description has it. */
+int mm__os_lock_byte(int file, uint64_t offset);
+
+/* 1 if another description holds a lock in the range, 0 if none does. */
+int mm__os_is_locked(int file, uint64_t offset, uint64_t length);
+
+/* ---- Sleeping on a word ------------------------------------------------ */
+
+/* Sleeps while *word is `expected`, for `nanoseconds` at most; across all
+ * processes that map it. May return early. */
+void mm__os_wait(uint32_t *word, uint32_t expected, uint64_t nanoseconds);
+
+/* Wakes `count` sleepers. */
+void mm__os_wake(uint32_t *word, uint32_t count);
+
+#endif

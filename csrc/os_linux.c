@@ -1,0 +1,305 @@
+/* os_linux.c - os.h for Linux: tmpfs files, OFD locks, futexes. */
+#define _GNU_SOURCE
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+/* Commits in pieces, so that a signal undoes one piece and not all. */
+#define COMMIT_PIECE (32ull << 20)
+
+/* ---- Machine ----------------------------------------------------------- */
+
+uint32_t mm__os_page_size(void) { return (uint32_t)sysconf(_SC_PAGESIZE); }
+
+uint32_t mm__os_process_id(void) { return (uint32_t)getpid(); }
+
+uint64_t mm__os_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static struct timespec timespec_of(uint64_t nanoseconds) {
+  return (struct timespec){
+      .tv_sec = (time_t)(nanoseconds / 1000000000u),
+      .tv_nsec = (long)(nanoseconds % 1000000000u),
+  };
+}
+
+void mm__os_sleep(uint64_t nanoseconds) {
+  const struct timespec time = timespec_of(nanoseconds);
+  nanosleep(&time, NULL);
+}
+
+int mm__os_random(void *bytes, size_t length) {
+  uint8_t *at = bytes;
+  while (length > 0) {
+    /* By number: the C library has a wrapper only since glibc 2.25. */
+    const long got = syscall(SYS_getrandom, at, length, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got < 0 ? -errno : -EIO;
+    at += got;
+    length -= (size_t)got;
+  }
+  return 0;
+}
+
+/* The low four bits of a hexadecimal digit, or -1. */
+static int hexadecimal(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  return -1;
+}
+
+int mm__os_host_identity(uint8_t identity[16]) {
+  const int file =
+      open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (file < 0) return -errno;
+  char text[40];
+  const ssize_t length = read(file, text, sizeof text);
+  const int error = errno;
+  close(file);
+  if (length < 0) return -error;
+  unsigned digits = 0;
+  memset(identity, 0, 16);
+  for (ssize_t at = 0; at < length && digits < 32; at++) {
+    const int value = hexadecimal(text[at]);
+    if (value < 0) continue;
+    identity[digits / 2] = (uint8_t)(identity[digits / 2] << 4 | value);
+    digits++;
+  }
+  return digits == 32 ? 0 : -EIO;
+}
+
+/* ---- Files ------------------------------------------------------------- */
+
+/* Descriptors 0 to 2 are what a program writes its output to. */
+static int beyond_standard(int file, int *result) {
+  if (file < 0) return -errno;
+  if (file <= STDERR_FILENO) {
+    const int moved = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    close(file);
+    if (moved < 0) return -error;
+    file = moved;
+  }
+  *result = file;
+  return 0;
+}
+
+static int is_tmpfs(int file) {
+  struct statfs system;
+  return fstatfs(file, &system) == 0 && (uint32_t)system.f_type == TMPFS_MAGIC;
+}
+
+int mm__os_open_directory(const char *path, int *directory) {
+  const int status =
+      beyond_standard(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), directory);
+  if (status != 0) return status;
+  if (is_tmpfs(*directory)) return 0;
+  close(*directory);
+  return -ENOTSUP;
+}
+
+int mm__os_capacity(int directory, uint64_t *bytes) {
+  struct statfs system;
+  if (fstatfs(directory, &system) != 0) return -errno;
+  *bytes = system.f_blocks == 0
+               ? UINT64_MAX
+               : (uint64_t)system.f_blocks * (uint64_t)system.f_bsize;
+  return 0;
+}
+
+int mm__os_create_unnamed(int directory, uint64_t size, int *file) {
+  struct rlimit limit;
+  /* Beyond it ftruncate() would be a signal that kills. */
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
+    return -EFBIG;
+  if (size > INT64_MAX) return -EFBIG;
+  const int status = beyond_standard(
+      openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), file);
+  if (status != 0) return status;
+  if (ftruncate(*file, (off_t)size) == 0) return 0;
+  const int error = errno;
+  close(*file);
+  return -error;
+}
+
+static int open_regular(int directory, const char *name, int access, int *file) {
+  const int status = beyond_standard(
+      openat(directory, name,
+             access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+      file);
+  /* ELOOP: a symbolic link; ENXIO: a named pipe or a socket. */
+  if (status == -ELOOP || status == -ENXIO || status == -EISDIR) return -EINVAL;
+  if (status != 0) return status;
+  struct stat description;
+  if (fstat(*file, &description) == 0 && S_ISREG(description.st_mode) &&
+      is_tmpfs(*file))
+    return 0;
+  close(*file);
+  return -EINVAL;
+}
+
+int mm__os_open(int directory, const char *name, int *file) {
+  return open_regular(directory, name, O_RDWR, file);
+}
+
+int mm__os_open_for_reading(int directory, const char *name, int *file) {
+  return open_regular(directory, name, O_RDONLY, file);
+}
+
+/* The path under which /proc shows a descriptor of this process. */
+#define PROC_PATH_SIZE 32
+static void proc_path(int file, char path[PROC_PATH_SIZE]) {
+  snprintf(path, PROC_PATH_SIZE, "/proc/self/fd/%d", file);
+}
+
+int mm__os_reopen(int file, int *again) {
+  char path[PROC_PATH_SIZE];
+  proc_path(file, path);
+  const int status =
+      beyond_standard(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), again);
+  return status == -ENOENT ? -ENOSYS : status;
+}
+
+int mm__os_publish(int file, int directory, const char *name, uint32_t mode) {
+  if (fchmod(file, (mode_t)mode) != 0) return -errno;
+  char path[PROC_PATH_SIZE];
+  proc_path(file, path);
+  return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) == 0 ? 0
+                                                                         : -errno;
+}
+
+int mm__os_unlink(int file, int directory, const char *name) {
+  struct stat ours, named;
+  if (fstat(file, &ours) != 0) return -errno;
+  if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT ? 0 : -errno;
+  if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino) return 0;
+  return unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int mm__os_describe(int file, mm__os_file *description) {
+  struct stat status;
+  if (fstat(file, &status) != 0) return -errno;
+  description->device = status.st_dev;
+  description->inode = status.st_ino;
+  description->size = (uint64_t)status.st_size;
+  description->links = status.st_nlink;
+  return 0;
+}
+
+int mm__os_read(int file, void *bytes, size_t length, uint64_t offset) {
+  uint8_t *at = bytes;
+  while (length > 0) {
+    const ssize_t got = pread(file, at, length, (off_t)offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got < 0 ? -errno : -EIO;
+    at += got;
+    offset += (uint64_t)got;
+    length -= (size_t)got;
+  }
+  return 0;
+}
+
+void mm__os_close(int file) { close(file); }
+
+int mm__os_commit(int file, uint64_t offset, uint64_t length) {
+  while (length > 0) {
+    const uint64_t piece = length < COMMIT_PIECE ? length : COMMIT_PIECE;
+    if (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)piece) != 0) {
+      if (errno == EINTR) continue;
+      return -errno;
+    }
+    offset += piece;
+    length -= piece;
+  }
+  return 0;
+}
+
+/* ---- Memory ------------------------------------------------------------ */
+
+int mm__os_map(int file, uint64_t size, void **address) {
+  if (size > SIZE_MAX / 2) return -ENOMEM;
+  void *mapped = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE, file, 0);
+  if (mapped == MAP_FAILED) return -errno;
+  /* A core dump of the pool would keep a dead process's locks for long. */
+  madvise(mapped, (size_t)size, MADV_DONTDUMP);
+  *address = mapped;
+  return 0;
+}
+
+void mm__os_unmap(void *address, uint64_t size) { munmap(address, (size_t)size); }
+
+uint32_t *mm__os_fork_mark(void) {
+  const size_t size = mm__os_page_size();
+  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return NULL;
+  /* Before Linux 4.14 a child cannot be told apart; it must not go on then. */
+  madvise(page, size, MADV_WIPEONFORK);
+  uint32_t *mark = page;
+  *mark = 1;
+  return mark;
+}
+
+void mm__os_fork_mark_free(uint32_t *mark) { munmap(mark, mm__os_page_size()); }
+
+/* ---- Locks on bytes of a file ------------------------------------------ */
+
+static int byte_lock(int file, int command, short type, uint64_t offset,
+                     uint64_t length, struct flock *lock) {
+  memset(lock, 0, sizeof *lock);
+  lock->l_type = type;
+  lock->l_whence = SEEK_SET;
+  lock->l_start = (off_t)offset;
+  lock->l_len = (off_t)length;
+  while (fcntl(file, command, lock) != 0)
+    if (errno != EINTR) return -errno;
+  return 0;
+}
+
+int mm__os_lock_byte(int file, uint64_t offset) {
+  struct flock lock;
+  const int status = byte_lock(file, F_OFD_SETLK, F_WRLCK, offset, 1, &lock);
+  return status == -EACCES ? -EAGAIN : status;
+}
+
+int mm__os_is_locked(int file, uint64_t offset, uint64_t length) {
+  struct flock lock;
+  const int status =
+      byte_lock(file, F_OFD_GETLK, F_WRLCK, offset, length, &lock);
+  if (status != 0) return status;
+  return lock.l_type != F_UNLCK;
+}
+
+/* ---- Sleeping on a word ------------------------------------------------ */
+
+void mm__os_wait(uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
+  const struct timespec time = timespec_of(nanoseconds);
+  syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0);
+}
+
+void mm__os_wake(uint32_t *word, uint32_t count) {
+  syscall(SYS_futex, word, FUTEX_WAKE,
+          count > INT_MAX ? INT_MAX : (int)count, NULL, NULL, 0);
+}

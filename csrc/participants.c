@@ -1,0 +1,117 @@
+/* participants.c - see participants.h. */
+#include "participants.h"
+
+#include <errno.h>
+
+#include "shared.h"
+#include "wait.h"
+
+uint64_t mm__participant_offset(const mm__geometry *geometry, uint32_t slot) {
+  return geometry->slots_offset + (uint64_t)slot * sizeof(mm__slot);
+}
+
+uint32_t mm__participant_limit(const mm_pool *pool) {
+  const uint32_t committed = mm__load_acquire(&pool->header->slots_committed);
+  return committed < MM_SLOTS_MAX ? committed : MM_SLOTS_MAX;
+}
+
+int mm__participant_is_alive(mm_pool *pool, uint32_t slot) {
+  if (slot >= MM_SLOTS_MAX) return 0; /* a word that was spoilt: nobody */
+  /* Its own word, while it does not hold the lock, is a spoilt one too. */
+  if (slot == pool->slot) return 0;
+  mm__os_file now;
+  if (mm__os_describe(pool->file, &now) != 0 ||
+      now.inode != pool->identity.inode || now.device != pool->identity.device)
+    return 1; /* somebody closed our descriptor: we cannot know */
+  return mm__os_is_locked(pool->file,
+                          mm__participant_offset(&pool->geometry, slot), 1) != 0;
+}
+
+static int is_alive(void *context, uint32_t slot) {
+  return mm__participant_is_alive(context, slot);
+}
+
+/* Commits the next page of slots. */
+static int add_slots(mm_pool *pool, uint32_t committed) {
+  const uint32_t page = pool->geometry.page_size;
+  const int error =
+      mm__os_commit(pool->file, mm__participant_offset(&pool->geometry, committed),
+                    page);
+  if (error == -ENOSPC) return MM_E_FS_FULL;
+  if (error != 0) return MM_E_SYSTEM(-error);
+  /* Whoever comes second finds it done. */
+  mm__cas(&pool->header->slots_committed, committed,
+          committed + page / (uint32_t)sizeof(mm__slot));
+  return MM_OK;
+}
+
+/* Makes a slot ours whose byte we have just locked. */
+static int occupy(mm_pool *pool, uint32_t index) {
+  mm__slot *slot = &pool->slots[index];
+  const uint32_t epoch = mm__load(&slot->epoch) + 1;
+  const int was_left = mm__load(&slot->occupied) == 0;
+  mm__store_release(&slot->epoch, epoch); /* nobody mistakes us for the last one */
+  mm__store(&slot->pid, mm__os_process_id());
+  mm__store_release(&slot->occupied, 1u);
+
+  pool->slot = index;
+  pool->owner = (uint64_t)epoch << 16 | index;
+  pool->lock_user = (mm__lock_user){
+      .word = mm__lock_word(index, epoch), .is_alive = is_alive, .context = pool};
+
+  int status = MM_OK;
+  if (mm__lock_inherit(&pool->header->lock, pool->lock_user.word, index)) {
+    status = mm__recover(pool);
+    mm__unlock(pool);
+  }
+  if (status == MM_OK && !was_left) {
+    status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+    if (status == MM_OK) {
+      mm__wait_clear(pool, index);
+      mm__unlock(pool);
+    }
+  }
+  return status;
+}
+
+int mm__participant_join(mm_pool *pool) {
+  for (uint32_t index = 0; index < MM_SLOTS_MAX; index++) {
+    if (index >= mm__participant_limit(pool)) {
+      const int status = add_slots(pool, index);
+      if (status != MM_OK) return status;
+      if (index >= mm__participant_limit(pool)) return MM_E_CORRUPT;
+    }
+    const int error = mm__os_lock_byte(
+        pool->file, mm__participant_offset(&pool->geometry, index));
+    if (error == 0) return occupy(pool, index);
+    if (error != -EAGAIN) return MM_E_SYSTEM(-error);
+  }
+  return MM_E_NO_SLOT;
+}
+
+void mm__participant_leave(mm_pool *pool) {
+  mm__slot *slot = &pool->slots[pool->slot];
+  int is_clean = 1;
+  if (mm__load(&slot->ticket) != 0) {
+    is_clean = mm__lock(pool, MM__WAITER_PATIENCE_MS) == MM_OK;
+    if (is_clean) {
+      mm__wait_clear(pool, pool->slot);
+      mm__unlock(pool);
+    }
+  }
+  if (is_clean) mm__store_release(&slot->occupied, 0u);
+  mm__os_close(pool->file); /* and with it goes the byte's lock */
+  pool->file = -1;
+}
+
+int mm__participant_rejoin(mm_pool *pool) {
+  int own;
+  const int error = mm__os_reopen(pool->file, &own);
+  if (error != 0) return error == -ENOSYS ? MM_E_NO_PROC : MM_E_SYSTEM(-error);
+  mm__os_close(pool->file); /* the parent's description lives on in the parent */
+  pool->file = own;
+  mm__store(&pool->parked, (uint32_t)MM__NOT_PARKED); /* threads are not inherited */
+  const int status = mm__participant_join(pool);
+  if (status == MM_OK) mm__store(pool->fork_mark, 1u);
+  return status;
+}

@@ -1,0 +1,384 @@
+/* pool.c - a pool's life: create, attach, detach, destroy, probe. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "geometry.h"
+#include "handle.h"
+#include "names.h"
+#include "participants.h"
+#include "shared.h"
+#include "wait.h"
+
+/* The byte of the file that whoever unlinks the name holds locked. */
+#define UNLINK_BYTE 0u
+#define UNLINK_PATIENCE_MS 1000u
+
+/* What a negative errno means where nothing more is known. */
+static int system_status(int error) {
+  switch (-error) {
+    case 0: return MM_OK;
+    case ENOSPC:
+    case EDQUOT: return MM_E_FS_FULL;
+    case EFBIG: return MM_E_TOO_LARGE;
+    case ENOSYS: return MM_E_NO_PROC;
+    default: return MM_E_SYSTEM(-error);
+  }
+}
+
+static int open_directory(const char *path, int *directory) {
+  const int error = mm__os_open_directory(path, directory);
+  return error == -ENOTSUP || error == -ENOTDIR ? MM_E_DIRECTORY
+                                                : system_status(error);
+}
+
+/* ---- Handles ----------------------------------------------------------- */
+
+static mm_pool *handle_new(const char *name, const char *directory) {
+  mm_pool *pool = calloc(1, sizeof *pool);
+  if (pool == NULL) return NULL;
+  pool->file = -1;
+  pool->slot = UINT32_MAX;
+  strcpy(pool->name, name);
+  strcpy(pool->directory, directory);
+  pool->fork_mark = mm__os_fork_mark();
+  if (pool->fork_mark != NULL) return pool;
+  free(pool);
+  return NULL;
+}
+
+/* Unmaps and frees; the slot must have been given back. */
+static void handle_free(mm_pool *pool) {
+  if (pool->header != NULL && !pool->keep_mapping)
+    mm__os_unmap(pool->header, pool->geometry.file_size);
+  mm__os_fork_mark_free(pool->fork_mark);
+  free(pool);
+}
+
+/* Gives up a handle that was not handed out. */
+static void handle_discard(mm_pool *pool) {
+  if (pool->slot != UINT32_MAX)
+    mm__participant_leave(pool);
+  else if (pool->file >= 0)
+    mm__os_close(pool->file);
+  handle_free(pool);
+}
+
+/* Maps the pool's file through `mapped`, and opens it once more for the locks:
+ * a mapping pins its description, and with it the locks, even in a child. */
+static int handle_open(mm_pool *pool, int mapped, const mm__geometry *geometry) {
+  int error = mm__os_reopen(mapped, &pool->file);
+  if (error == 0) error = mm__os_describe(pool->file, &pool->identity);
+  void *address = NULL;
+  if (error == 0) error = mm__os_map(mapped, geometry->file_size, &address);
+  if (error != 0) return system_status(error);
+  uint8_t *base = address;
+  pool->geometry = *geometry;
+  pool->header = address;
+  pool->slots = (mm__slot *)(void *)(base + geometry->slots_offset);
+  pool->data = base + geometry->data_offset;
+  mm__heap_view(&pool->heap, &pool->header->heap,
+                (mm__block *)(void *)(base + geometry->table_offset), geometry);
+  pool->info.size = geometry->data_size;
+  pool->info.min_block_size = 1ull << geometry->granule_shift;
+  pool->info.max_allocations = geometry->max_allocations;
+  pool->info.data = (uint64_t)(uintptr_t)pool->data;
+  pool->info.name = pool->name;
+  pool->info.directory = pool->directory;
+  return MM_OK;
+}
+
+const mm_pool_info *mm_pool_describe(const mm_pool *pool) { return &pool->info; }
+
+/* ---- Reading a header that is not mapped ------------------------------- */
+
+/* Reads and checks it: MM_OK, MM_E_NOT_A_POOL, MM_E_VERSION, MM_E_CORRUPT. */
+static int read_birth(int file, const mm__os_file *description,
+                      mm__birth *birth) {
+  if (description->size < sizeof(mm__header)) return MM_E_NOT_A_POOL;
+  const int error = mm__os_read(file, birth, sizeof *birth, 0);
+  if (error != 0) return system_status(error);
+  if (birth->magic != MM__MAGIC) return MM_E_NOT_A_POOL;
+  if (birth->layout_version != MM__LAYOUT_VERSION ||
+      birth->header_size != sizeof(mm__header))
+    return MM_E_VERSION;
+  if (!mm__geometry_is_valid(&birth->geometry) ||
+      birth->geometry.file_size != description->size ||
+      birth->geometry.page_size != mm__os_page_size())
+    return MM_E_CORRUPT;
+  return MM_OK;
+}
+
+static int read_destroyed(int file, uint32_t *destroyed) {
+  return system_status(mm__os_read(file, destroyed, sizeof *destroyed,
+                                   offsetof(mm__header, destroyed)));
+}
+
+/* ---- Removing names ---------------------------------------------------- */
+
+/* Removes the name, if it still leads to that file. One at a time per file, so
+ * that between the check and the removal nobody can put another pool there. */
+static int unlink_name(int file, int directory, const char *file_name) {
+  int error = -EAGAIN;
+  for (uint32_t waited = 0; waited <= UNLINK_PATIENCE_MS; waited++) {
+    error = mm__os_lock_byte(file, UNLINK_BYTE);
+    if (error != -EAGAIN) break;
+    mm__os_sleep(1000000);
+  }
+  if (error == -EAGAIN) return MM_E_BUSY;
+  if (error == 0) error = mm__os_unlink(file, directory, file_name);
+  return system_status(error);
+}
+
+/* A destroyer that was killed leaves the name of a destroyed pool behind:
+ * finishes its work. 1 if the name is free now. */
+static int finish_destroyed(int directory, const char *file_name) {
+  int file;
+  if (mm__os_open(directory, file_name, &file) != 0) return 0;
+  mm__os_file description;
+  mm__birth birth;
+  uint32_t destroyed = 0;
+  const int is_free =
+      mm__os_describe(file, &description) == 0 &&
+      read_birth(file, &description, &birth) == MM_OK &&
+      read_destroyed(file, &destroyed) == MM_OK && destroyed != 0 &&
+      unlink_name(file, directory, file_name) == MM_OK;
+  mm__os_close(file); /* and with it goes the lock on UNLINK_BYTE */
+  return is_free;
+}
+
+/* ---- Create ------------------------------------------------------------ */
+
+static void format(mm_pool *pool, const mm_pool_options *options) {
+  mm__header *header = pool->header;
+  const uint32_t page = pool->geometry.page_size;
+  mm__birth *birth = &header->birth;
+  birth->magic = MM__MAGIC;
+  birth->layout_version = MM__LAYOUT_VERSION;
+  birth->header_size = sizeof(mm__header);
+  birth->geometry = pool->geometry;
+  birth->uid = options->uid;
+  memcpy(birth->identity, pool->info.identity, sizeof birth->identity);
+  memcpy(birth->host, pool->host, sizeof birth->host);
+  header->slots_committed = page / (uint32_t)sizeof(mm__slot);
+  const uint32_t records = page / (uint32_t)sizeof(mm__block);
+  mm__heap_format(&pool->heap, records < pool->geometry.table_capacity
+                                   ? records
+                                   : pool->geometry.table_capacity);
+}
+
+/* Makes the whole pool in a file without a name, and then gives it its name. */
+static int create_in(int directory, const mm_pool_options *options,
+                     const mm__geometry *geometry, mm_pool *pool) {
+  uint64_t capacity;
+  const uint64_t minimum = mm__geometry_minimum(geometry);
+  int error = mm__os_capacity(directory, &capacity);
+  if (error != 0) return system_status(error);
+  if (geometry->data_size > capacity || minimum > capacity - geometry->data_size)
+    return MM_E_TOO_LARGE;
+
+  int mapped;
+  error = mm__os_create_unnamed(directory, geometry->file_size, &mapped);
+  if (error != 0) return system_status(error);
+  int status = system_status(mm__os_commit(mapped, 0, minimum));
+  if (status == MM_OK) status = handle_open(pool, mapped, geometry);
+  if (status == MM_OK) {
+    format(pool, options);
+    status = mm__participant_join(pool);
+  }
+  if (status == MM_OK) {
+    char file_name[MM__FILE_NAME_SIZE];
+    mm__file_name(options->name, file_name);
+    const uint32_t mode = options->mode == 0 ? 0600u : options->mode & 0777u;
+    error = mm__os_publish(mapped, directory, file_name, mode);
+    if (error == -EEXIST && finish_destroyed(directory, file_name))
+      error = mm__os_publish(mapped, directory, file_name, mode);
+    if (error == -EEXIST)
+      status = MM_E_EXISTS;
+    else if (error == -ENOENT)
+      status = MM_E_NO_PROC;
+    else
+      status = system_status(error);
+  }
+  mm__os_close(mapped);
+  return status;
+}
+
+int mm_pool_create(const mm_pool_options *options, mm_pool **result) {
+  if (options->name == NULL || !mm__name_is_valid(options->name))
+    return MM_E_NAME;
+  const char *path = options->directory != NULL ? options->directory
+                                                : MM__DEFAULT_DIRECTORY;
+  if (!mm__directory_is_valid(path)) return MM_E_DIRECTORY;
+  if (options->mode > 0777 && options->mode != MM_MODE_NONE)
+    return MM_E_INVALID;
+  mm__geometry geometry;
+  int status = mm__geometry_plan(
+      options->size,
+      options->min_block_size != 0 ? options->min_block_size : MM_MIN_BLOCK_SIZE,
+      options->max_allocations, mm__os_page_size(), &geometry);
+  if (status != MM_OK) return status;
+
+  mm_pool *pool = handle_new(options->name, path);
+  if (pool == NULL) return MM_E_SYSTEM(ENOMEM);
+  pool->info.uid = options->uid;
+  int error = mm__os_random(pool->info.identity, sizeof pool->info.identity);
+  if (error == 0) error = mm__os_host_identity(pool->host);
+  status = error == -ENOENT ? MM_E_NO_PROC : system_status(error);
+  int directory = -1;
+  if (status == MM_OK) status = open_directory(path, &directory);
+  if (status == MM_OK) {
+    status = create_in(directory, options, &geometry, pool);
+    mm__os_close(directory);
+  }
+  if (status == MM_OK)
+    *result = pool;
+  else
+    handle_discard(pool);
+  return status;
+}
+
+/* ---- Attach ------------------------------------------------------------ */
+
+/* Attaches to an open file, if it is the pool that the descriptor names. */
+static int attach_to(int file, const mm_descriptor *descriptor, mm_pool *pool) {
+  mm__os_file description;
+  mm__birth birth;
+  uint32_t destroyed = 0;
+  int status = system_status(mm__os_describe(file, &description));
+  if (status == MM_OK) status = read_birth(file, &description, &birth);
+  if (status != MM_OK) return status;
+  if (memcmp(birth.identity, descriptor->identity, 16) != 0)
+    return MM_E_REPLACED;
+  status = read_destroyed(file, &destroyed);
+  if (status == MM_OK && destroyed != 0) status = MM_E_DESTROYED;
+  if (status != MM_OK) return status;
+
+  memcpy(pool->info.identity, birth.identity, 16);
+  memcpy(pool->host, birth.host, 16);
+  pool->info.uid = birth.uid;
+  status = handle_open(pool, file, &birth.geometry);
+  if (status == MM_OK) status = mm__participant_join(pool);
+  if (status != MM_OK) return status;
+
+  /* It may have been destroyed before our slot could be seen. */
+  if (mm__load_acquire(&pool->header->destroyed) != 0) return MM_E_DESTROYED;
+  status = system_status(mm__os_describe(pool->file, &description));
+  if (status == MM_OK && description.links == 0) status = MM_E_NOT_FOUND;
+  return status;
+}
+
+int mm_pool_attach(const void *bytes, size_t length, mm_pool **result) {
+  mm_descriptor descriptor;
+  int status = mm_descriptor_read(bytes, length, &descriptor);
+  if (status != MM_OK) return status;
+  if (!descriptor.is_local) return MM_E_NOT_LOCAL;
+
+  int directory, file = -1;
+  status = open_directory(descriptor.directory, &directory);
+  if (status == MM_E_SYSTEM(ENOENT)) return MM_E_NOT_FOUND;
+  if (status != MM_OK) return status;
+  char file_name[MM__FILE_NAME_SIZE];
+  mm__file_name(descriptor.name, file_name);
+  const int error = mm__os_open(directory, file_name, &file);
+  mm__os_close(directory);
+  if (error == -ENOENT) return MM_E_NOT_FOUND;
+  if (error == -EINVAL) return MM_E_NOT_A_POOL;
+  if (error != 0) return system_status(error);
+
+  mm_pool *pool = handle_new(descriptor.name, descriptor.directory);
+  status = pool != NULL ? attach_to(file, &descriptor, pool) : MM_E_SYSTEM(ENOMEM);
+  mm__os_close(file);
+  if (status == MM_OK)
+    *result = pool;
+  else if (pool != NULL)
+    handle_discard(pool);
+  return status;
+}
+
+/* ---- Detach ------------------------------------------------------------ */
+
+static void detach(mm_pool *pool, uint32_t keep_mapping) {
+  if (pool == NULL) return;
+  pool->keep_mapping = keep_mapping;
+  if (mm__load(pool->fork_mark) == 0) {
+    /* A child that never called: the slot is the parent's. */
+    mm__os_close(pool->file);
+    handle_free(pool);
+    return;
+  }
+  /* A parked call returns now, also one that has not begun to sleep. */
+  mm_unpark(pool);
+  mm__participant_leave(pool);
+  if (__atomic_exchange_n(&pool->parked, (uint32_t)MM__ABANDONED,
+                          __ATOMIC_ACQ_REL) != MM__PARKED)
+    handle_free(pool); /* else the parked call does */
+}
+
+void mm_pool_detach(mm_pool *pool) { detach(pool, 0); }
+
+void mm_pool_detach_keep_mapping(mm_pool *pool) { detach(pool, 1); }
+
+/* ---- Parking ----------------------------------------------------------- */
+
+void mm_park_prepare(mm_pool *pool) {
+  mm__store(&pool->parked, (uint32_t)MM__PARKED);
+}
+
+int mm_park(mm_pool *pool, uint32_t seen, uint32_t timeout_ms) {
+  const int status = mm_wait(pool, seen, timeout_ms);
+  if (!mm__cas(&pool->parked, (uint32_t)MM__PARKED, (uint32_t)MM__NOT_PARKED))
+    handle_free(pool); /* detached meanwhile */
+  return status;
+}
+
+/* ---- Destroy ----------------------------------------------------------- */
+
+int mm_pool_destroy(mm_pool *pool) {
+  int status = mm__enter(pool);
+  if (status != MM_OK) return status;
+  if (!mm__cas(&pool->header->destroyed, 0u, 1u)) return MM_E_DESTROYED;
+  mm__wait_wake_all(pool);
+
+  int directory;
+  status = open_directory(pool->directory, &directory);
+  if (status != MM_OK) return status;
+  char file_name[MM__FILE_NAME_SIZE];
+  mm__file_name(pool->name, file_name);
+  status = unlink_name(pool->file, directory, file_name);
+  mm__os_close(directory);
+  return status;
+}
+
+/* ---- Probe ------------------------------------------------------------- */
+
+int mm_pool_probe(const char *name, const char *path,
+                  mm_pool_probe_result *result) {
+  if (name == NULL || !mm__name_is_valid(name)) return MM_E_NAME;
+  if (path == NULL) path = MM__DEFAULT_DIRECTORY;
+  if (!mm__directory_is_valid(path)) return MM_E_DIRECTORY;
+  int directory, file;
+  const int status = open_directory(path, &directory);
+  if (status != MM_OK) return status;
+  char file_name[MM__FILE_NAME_SIZE];
+  mm__file_name(name, file_name);
+  const int error = mm__os_open_for_reading(directory, file_name, &file);
+  mm__os_close(directory);
+  if (error == -ENOENT) return MM_E_NOT_FOUND;
+  if (error != 0 && error != -EINVAL) return system_status(error);
+
+  memset(result, 0, sizeof *result);
+  if (error == -EINVAL) return MM_OK;
+  mm__os_file description;
+  mm__birth birth;
+  if (mm__os_describe(file, &description) == 0 &&
+      read_birth(file, &description, &birth) == MM_OK) {
+    const mm__geometry *geometry = &birth.geometry;
+    result->is_pool = 1;
+    result->size = geometry->data_size;
+    result->attached = mm__os_is_locked(file, geometry->slots_offset,
+                                        MM_SLOTS_MAX * sizeof(mm__slot)) != 0;
+  }
+  mm__os_close(file);
+  return MM_OK;
+}
