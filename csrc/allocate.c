@@ -4,88 +4,15 @@
 #include <errno.h>
 
 #include "block.h"
+#include "grow.h"
 #include "wait.h"
-
-/* Data is committed in steps of this many bytes where the file system has
- * them, records in steps of this many pages. */
-#define DATA_STEP (2ull << 20)
-#define RECORD_PAGES 16u
 
 /* How often one call commits memory that others then take. */
 #define ROUNDS_MAX 10000
 
-/* ---- Growing ----------------------------------------------------------- */
-
-/* Memory that was committed and is not in use yet. */
-typedef struct growth {
-  uint64_t data_from; /* bytes from the start of the data region */
-  uint64_t data_to;   /* 0: none */
-  uint32_t records_to;
-} growth;
-
-static uint64_t round_up(uint64_t value, uint64_t step) {
-  return (value + step - 1) / step * step;
-}
-
-/* Commits data up to the next step, or just what is needed. */
-static int commit_data(mm_pool *pool, const mm__need *need, growth *grown) {
-  const mm__geometry *geometry = &pool->geometry;
-  const uint64_t granule = 1ull << geometry->granule_shift;
-  const uint64_t unit =
-      granule > geometry->page_size ? granule : geometry->page_size;
-  uint64_t to = round_up(need->least, DATA_STEP > unit ? DATA_STEP : unit);
-  if (to > geometry->data_size) to = geometry->data_size;
-  /* The page in which the end lies may be committed already: it stays. */
-  const uint64_t from = need->from / unit * unit;
-  int error =
-      mm__os_commit(pool->file, geometry->data_offset + from, to - from);
-  if (error != 0) {
-    to = round_up(need->least, unit);
-    error = mm__os_commit(pool->file, geometry->data_offset + from, to - from);
-  }
-  if (error != 0) return error;
-  grown->data_from = need->from;
-  grown->data_to = to;
-  return 0;
-}
-
-static int commit_records(mm_pool *pool, growth *grown) {
-  const mm__geometry *geometry = &pool->geometry;
-  const uint32_t per_page = geometry->page_size / (uint32_t)sizeof(mm__block);
-  const uint64_t from =
-      (uint64_t)pool->heap.limit * sizeof(mm__block) / geometry->page_size;
-  const uint64_t all = (geometry->data_offset - geometry->table_offset) /
-                       geometry->page_size;
-  if (from >= all) return -ENOSPC;
-  uint64_t pages = all - from < RECORD_PAGES ? all - from : RECORD_PAGES;
-  const uint64_t offset = geometry->table_offset + from * geometry->page_size;
-  int error = mm__os_commit(pool->file, offset, pages * geometry->page_size);
-  if (error != 0) {
-    pages = 1;
-    error = mm__os_commit(pool->file, offset, geometry->page_size);
-  }
-  if (error == 0) grown->records_to = (uint32_t)((from + pages) * per_page);
-  return error;
-}
-
-/* Puts to use, under the lock, what was committed without it. */
-static int use_growth(mm_pool *pool, growth *grown) {
-  if (grown->records_to != 0) {
-    mm__heap_add_records(&pool->heap, grown->records_to);
-    grown->records_to = 0;
-  }
-  if (grown->data_to == 0) return MM_OK;
-  const int status =
-      mm__heap_extend(&pool->heap, grown->data_from, grown->data_to);
-  if (status == MM_OK) grown->data_to = 0;
-  return status;
-}
-
-/* ---- Allocating -------------------------------------------------------- */
-
 /* Everything that happens under the lock, once. */
 static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
-                   growth *grown, mm_allocation *allocation, mm__need *need,
+                   mm__growth *growth, mm_allocation *allocation, mm__need *need,
                    uint32_t *to_wake) {
   mm__turn turn = {.passed_words = 0};
   const int queues = ticket != MM__NO_TICKET && mm__wait_any(pool);
@@ -96,7 +23,7 @@ static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
       return status;
     }
   }
-  int status = use_growth(pool, grown);
+  int status = mm__grow_use(pool, growth);
   uint32_t record = 0;
   if (mm__likely(status == MM_OK))
     status = mm__heap_alloc(&pool->heap, request, &record, need);
@@ -113,6 +40,42 @@ static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
   return status;
 }
 
+/* One round under the lock. Above 0: what to commit before the next. */
+static int locked_attempt(mm_pool *pool, const mm__request *request,
+                          uint64_t ticket, uint32_t patience_ms,
+                          mm__growth *growth, mm_allocation *allocation,
+                          mm__need *need) {
+  uint32_t to_wake = MM__NOBODY;
+  int status = mm__lock(pool, patience_ms);
+  if (mm__unlikely(status != MM_OK)) return status;
+  status = attempt(pool, request, ticket, growth, allocation, need, &to_wake);
+  if (mm__unlikely(status == MM__INCONSISTENT)) {
+    status = mm__recover(pool);
+    if (status == MM_OK)
+      status = attempt(pool, request, ticket, growth, allocation, need, &to_wake);
+    if (status == MM__INCONSISTENT) {
+      mm__store(&pool->header->heap.damaged, 1u);
+      status = MM_E_CORRUPT;
+    }
+  }
+  mm__unlock(pool);
+  mm__wait_wake(pool, to_wake);
+  return status;
+}
+
+/* Commits what a round asked for. Where that cannot be had, the next round does
+ * without: what is free already may still do. 0 or a negative errno. */
+static int grow(mm_pool *pool, int what, const mm__need *need,
+                mm__growth *growth, mm__request *request) {
+  const int error = what == MM__NEED_DATA ? mm__grow_data(pool, need, growth)
+                                          : mm__grow_records(pool, growth);
+  if (error == 0) return 0;
+  if (what == MM__NEED_DATA || growth->data_to != 0) request->no_data = 1;
+  if (what == MM__NEED_RECORDS) request->no_records = 1;
+  growth->data_to = 0;
+  return error;
+}
+
 int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
                  uint32_t patience_ms, mm_allocation *allocation) {
   int status = mm__enter(pool);
@@ -124,51 +87,29 @@ int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
       .owner = pool->owner,
       .type = type,
   };
-  growth grown = {0, 0, 0};
-  int rebuilt = 0;
-  int system_error = 0;
-  for (int round = 0;; round++) {
-    /* Others take what we commit, again and again; or the pool is spoilt. */
-    if (mm__unlikely(round == ROUNDS_MAX)) return MM_E_BUSY;
+  mm__growth growth = {0, 0, 0, 0};
+  int error = 0;
+  for (int round = 0; round < ROUNDS_MAX; round++) {
     mm__need need = {0, 0};
-    uint32_t to_wake = MM__NOBODY;
-    status = mm__lock(pool, patience_ms);
-    if (mm__unlikely(status != MM_OK)) return status;
-    status = attempt(pool, &request, ticket, &grown, allocation, &need, &to_wake);
-    if (mm__unlikely(status == MM__INCONSISTENT)) {
-      const int recovered = rebuilt ? MM_E_CORRUPT : mm__recover(pool);
-      rebuilt = 1;
-      if (recovered == MM_OK) {
-        mm__unlock(pool);
-        continue;
-      }
-      mm__store(&pool->header->heap.damaged, 1u);
-      status = recovered;
-    }
-    mm__unlock(pool);
-    mm__wait_wake(pool, to_wake);
+    status = locked_attempt(pool, &request, ticket, patience_ms, &growth,
+                            allocation, &need);
     if (mm__likely(status <= 0)) break;
-
-    const int error = status == MM__NEED_DATA ? commit_data(pool, &need, &grown)
-                                              : commit_records(pool, &grown);
-    if (error != 0) {
-      /* Without it, what is free already may still do. */
-      system_error = error;
-      if (status == MM__NEED_DATA) {
-        request.no_data = 1;
-      } else {
-        request.no_records = 1;
-        if (grown.data_to != 0) request.no_data = 1;
-        grown.data_to = 0;
-      }
+    if (!growth.is_mine) {
+      /* Somebody else may have grown the pool meanwhile: look again. */
+      status = mm__grow_begin(pool, &growth, patience_ms);
+      if (status != MM_OK) return status;
+      continue;
     }
+    const int failed = grow(pool, status, &need, &growth, &request);
+    if (failed != 0) error = failed;
   }
-  if (status != MM_E_NO_ROOM || system_error == 0) return status;
+  if (mm__unlikely(growth.is_mine)) mm__grow_end(pool, &growth);
+  if (mm__unlikely(status > 0)) return MM_E_BUSY; /* others took it, every time */
+  if (mm__likely(status != MM_E_NO_ROOM || error == 0)) return status;
   /* ENOMEM: the memory that the system allows this process's group. */
-  return system_error == -ENOSPC || system_error == -EDQUOT ||
-                 system_error == -ENOMEM
+  return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM
              ? MM_E_FS_FULL
-             : MM_E_SYSTEM(-system_error);
+             : MM_E_SYSTEM(-error);
 }
 
 int mm_alloc(mm_pool *pool, uint64_t size, uint32_t type,

@@ -315,8 +315,7 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
 int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
   mm__block *sentinel = &heap->table[0];
   const uint64_t end = mm__load(&sentinel->offset);
-  /* Somebody else has moved the end meanwhile; what was committed is not lost,
-   * it is committed again without cost. */
+  /* The end is not where it was: whoever moved it spoilt the pool, or knows. */
   if (end < from || end >= to || to > heap->data_size) return MM_OK;
 
   uint32_t last = mm__load(&sentinel->prev);

@@ -118,6 +118,12 @@ typedef struct mm__slot {
 
 /* ---- Header ------------------------------------------------------------ */
 
+/* Bytes of the file whose locks mean something, besides those of the slots. */
+enum {
+  MM__UNLINK_BYTE = 0, /* held by whoever removes the file's name */
+  MM__GROW_BYTE = 1,   /* held by whoever commits data or records */
+};
+
 #define MM__WAIT_WORDS (MM_SLOTS_MAX / 64)
 
 typedef struct mm__geometry {
@@ -150,6 +156,7 @@ typedef struct mm__header {
   /* Life, on a line of its own: read at every call, hardly ever written. */
   _Alignas(64) uint32_t destroyed; /* [any] 1: no call may succeed any more */
   uint32_t slots_committed; /* [any] watermark, rises only: slots below are committed */
+  uint32_t grown;           /* [any] raised by whoever commits memory, piece by piece */
 
   /* The lock: see lock.h. */
   _Alignas(64) uint64_t lock; /* [any] 0: free */

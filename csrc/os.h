@@ -75,6 +75,9 @@ void mm__os_close(int file);
  * there. -ENOSPC. */
 int mm__os_commit(int file, uint64_t offset, uint64_t length);
 
+/* Gives the memory behind a range back; it becomes a hole. Best effort. */
+void mm__os_release(int file, uint64_t offset, uint64_t length);
+
 /* ---- Memory ------------------------------------------------------------ */
 
 /* Maps the file's first `size` bytes, shared, out of core dumps. */
@@ -92,6 +95,8 @@ void mm__os_fork_mark_free(uint32_t *mark);
 
 /* Takes the lock on a byte: 0, or -EAGAIN if another description has it. */
 int mm__os_lock_byte(int file, uint64_t offset);
+
+void mm__os_unlock_byte(int file, uint64_t offset);
 
 /* 1 if another description holds a lock in the range, 0 if none does. */
 int mm__os_is_locked(int file, uint64_t offset, uint64_t length);

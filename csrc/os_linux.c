@@ -21,9 +21,6 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-/* Commits in pieces, so that a signal undoes one piece and not all. */
-#define COMMIT_PIECE (32ull << 20)
-
 /* ---- Machine ----------------------------------------------------------- */
 
 uint32_t mm__os_page_size(void) { return (uint32_t)sysconf(_SC_PAGESIZE); }
@@ -223,16 +220,15 @@ int mm__os_read(int file, void *bytes, size_t length, uint64_t offset) {
 void mm__os_close(int file) { close(file); }
 
 int mm__os_commit(int file, uint64_t offset, uint64_t length) {
-  while (length > 0) {
-    const uint64_t piece = length < COMMIT_PIECE ? length : COMMIT_PIECE;
-    if (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)piece) != 0) {
-      if (errno == EINTR) continue;
-      return -errno;
-    }
-    offset += piece;
-    length -= piece;
-  }
+  while (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) != 0)
+    if (errno != EINTR) return -errno;
   return 0;
+}
+
+void mm__os_release(int file, uint64_t offset, uint64_t length) {
+  while (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                   (off_t)offset, (off_t)length) != 0)
+    if (errno != EINTR) return;
 }
 
 /* ---- Memory ------------------------------------------------------------ */
@@ -282,6 +278,11 @@ int mm__os_lock_byte(int file, uint64_t offset) {
   struct flock lock;
   const int status = byte_lock(file, F_OFD_SETLK, F_WRLCK, offset, 1, &lock);
   return status == -EACCES ? -EAGAIN : status;
+}
+
+void mm__os_unlock_byte(int file, uint64_t offset) {
+  struct flock lock;
+  byte_lock(file, F_OFD_SETLK, F_UNLCK, offset, 1, &lock);
 }
 
 int mm__os_is_locked(int file, uint64_t offset, uint64_t length) {

@@ -15,14 +15,17 @@ uint32_t mm__participant_limit(const mm_pool *pool) {
   return committed < MM_SLOTS_MAX ? committed : MM_SLOTS_MAX;
 }
 
+int mm__participant_has_file(const mm_pool *pool) {
+  mm__os_file now;
+  return mm__os_describe(pool->file, &now) == 0 &&
+         now.inode == pool->identity.inode && now.device == pool->identity.device;
+}
+
 int mm__participant_is_alive(mm_pool *pool, uint32_t slot) {
   if (slot >= MM_SLOTS_MAX) return 0; /* a word that was spoilt: nobody */
   /* Its own word, while it does not hold the lock, is a spoilt one too. */
   if (slot == pool->slot) return 0;
-  mm__os_file now;
-  if (mm__os_describe(pool->file, &now) != 0 ||
-      now.inode != pool->identity.inode || now.device != pool->identity.device)
-    return 1; /* somebody closed our descriptor: we cannot know */
+  if (!mm__participant_has_file(pool)) return 1; /* we cannot know */
   return mm__os_is_locked(pool->file,
                           mm__participant_offset(&pool->geometry, slot), 1) != 0;
 }

@@ -25,6 +25,9 @@ int mm__participant_rejoin(mm_pool *pool);
  * doubt, 1. */
 int mm__participant_is_alive(mm_pool *pool, uint32_t slot);
 
+/* 1 if pool->file still leads to the pool's file: nobody else has closed it. */
+int mm__participant_has_file(const mm_pool *pool);
+
 /* Slots that may be touched. */
 uint32_t mm__participant_limit(const mm_pool *pool);
 

@@ -10,8 +10,6 @@
 #include "shared.h"
 #include "wait.h"
 
-/* The byte of the file that whoever unlinks the name holds locked. */
-#define UNLINK_BYTE 0u
 #define UNLINK_PATIENCE_MS 1000u
 
 /* What a negative errno means where nothing more is known. */
@@ -121,7 +119,7 @@ static int read_destroyed(int file, uint32_t *destroyed) {
 static int unlink_name(int file, int directory, const char *file_name) {
   int error = -EAGAIN;
   for (uint32_t waited = 0; waited <= UNLINK_PATIENCE_MS; waited++) {
-    error = mm__os_lock_byte(file, UNLINK_BYTE);
+    error = mm__os_lock_byte(file, MM__UNLINK_BYTE);
     if (error != -EAGAIN) break;
     mm__os_sleep(1000000);
   }
@@ -143,7 +141,7 @@ static int finish_destroyed(int directory, const char *file_name) {
       read_birth(file, &description, &birth) == MM_OK &&
       read_destroyed(file, &destroyed) == MM_OK && destroyed != 0 &&
       unlink_name(file, directory, file_name) == MM_OK;
-  mm__os_close(file); /* and with it goes the lock on UNLINK_BYTE */
+  mm__os_close(file); /* and with it goes the lock on MM__UNLINK_BYTE */
   return is_free;
 }
 
