@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "block.h"
 #include "grow.h"
+#include "shared.h"
 #include "wait.h"
 
 /* How often one call commits memory that others then take. */
@@ -24,17 +24,8 @@ static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
     }
   }
   int status = mm__grow_use(pool, growth);
-  uint32_t record = 0;
   if (mm__likely(status == MM_OK))
-    status = mm__heap_alloc(&pool->heap, request, &record, need);
-  if (mm__likely(status == MM_OK)) {
-    const mm__block *block = &pool->heap.table[record];
-    allocation->id = mm__heap_id(&pool->heap, record);
-    allocation->offset = mm__load(&block->offset);
-    allocation->size = request->size;
-    allocation->type = request->type;
-    allocation->reserved = 0;
-  }
+    status = mm__heap_alloc(&pool->heap, request, allocation, need);
   if (mm__unlikely(queues) && status <= 0)
     mm__wait_tried(pool, ticket, &turn, status == MM_OK);
   return status;

@@ -33,18 +33,25 @@ static inline int mm__is_spent(const mm__heap *heap, uint32_t index) {
          heap->generation_limit;
 }
 
-/* Sets *granules to the block's size; 0 if its bounds contradict themselves.
- * An empty block counts as such. */
-static inline int mm__block_granules(const mm__heap *heap, uint32_t index,
-                                     uint64_t *granules) {
+/* Where a block lies, each number read once and checked. */
+typedef struct mm__bounds {
+  uint64_t start;    /* bytes from the start of the data region */
+  uint64_t granules; /* at least 1 */
+  uint32_t next;     /* a record that may be touched; 0: the sentinel */
+} mm__bounds;
+
+/* Reads the bounds of a block; 0 if they contradict themselves, or the block is
+ * empty. */
+static inline int mm__block_bounds(const mm__heap *heap, uint32_t index,
+                                   mm__bounds *bounds) {
   const mm__block *block = &heap->table[index];
-  const uint32_t next = mm__load(&block->next);
-  if (!mm__is_record(heap, next)) return 0;
-  const uint64_t end = mm__load(&heap->table[next].offset);
-  const uint64_t start = mm__load(&block->offset);
-  if (mm__unlikely(start >= end || end > heap->data_size)) return 0;
-  *granules = (end - start) >> heap->granule_shift;
-  return mm__likely(*granules != 0);
+  bounds->next = mm__load(&block->next);
+  if (!mm__is_record(heap, bounds->next)) return 0;
+  const uint64_t end = mm__load(&heap->table[bounds->next].offset);
+  bounds->start = mm__load(&block->offset);
+  if (mm__unlikely(bounds->start >= end || end > heap->data_size)) return 0;
+  bounds->granules = (end - bounds->start) >> heap->granule_shift;
+  return mm__likely(bounds->granules != 0);
 }
 
 #endif

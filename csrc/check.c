@@ -73,15 +73,15 @@ static const char *check_index(const mm__heap *heap, const counts *found) {
       uint32_t prev = 0;
       for (uint32_t at = head; at != 0;
            at = mm__load(&heap->table[at].free_next)) {
-        uint64_t granules;
+        mm__bounds bounds;
         if (!mm__is_record(heap, at) || ++listed > found->free)
           return "D2: a list holds what is not a free block";
-        if (!mm__is_free(heap, at) || !mm__block_granules(heap, at, &granules))
+        if (!mm__is_free(heap, at) || !mm__block_bounds(heap, at, &bounds))
           return "D2: a list holds what is not a free block";
-        const mm__class class = mm__index_class(granules);
+        const mm__class class = mm__index_class(bounds.granules);
         if (class.first != first || class.second != second)
           return "D2: a block is in the list of another class";
-        if (granules >= failed) return "D5: a block fits what failed";
+        if (bounds.granules >= failed) return "D5: a block fits what failed";
         if (mm__load(&heap->table[at].free_prev) != prev)
           return "D2: free_prev does not mirror free_next";
         prev = at;

@@ -61,8 +61,8 @@ int mm__geometry_is_valid(const mm__geometry *geometry) {
   return memcmp(&plan, geometry, sizeof plan) == 0;
 }
 
-uint64_t mm__geometry_minimum(const mm__geometry *geometry) {
-  return geometry->slots_offset + 2ull * geometry->page_size;
+uint64_t mm__geometry_head(const mm__geometry *geometry) {
+  return geometry->slots_offset + geometry->page_size;
 }
 
 uint32_t mm__geometry_index_bits(const mm__geometry *geometry) {

@@ -16,9 +16,9 @@ int mm__geometry_plan(uint64_t size, uint64_t granule, uint64_t max_allocations,
 /* 1 if the geometry is what mm__geometry_plan() makes of its own numbers. */
 int mm__geometry_is_valid(const mm__geometry *geometry);
 
-/* Bytes that must be committed before a pool can be used: the header, the
- * first page of slots, the first page of records. */
-uint64_t mm__geometry_minimum(const mm__geometry *geometry);
+/* Bytes from the start of the file to the end of the first page of slots: what
+ * must be committed, besides the first page of records, before first use. */
+uint64_t mm__geometry_head(const mm__geometry *geometry);
 
 /* Bits of an id that hold the record's index. */
 uint32_t mm__geometry_index_bits(const mm__geometry *geometry);

@@ -16,8 +16,12 @@ int mm__enter(mm_pool *pool) {
 }
 
 int mm__recover(mm_pool *pool) {
+  mm__header *header = pool->header;
   mm__wait_rebuild(pool);
-  return mm__heap_rebuild(&pool->heap);
+  const int status = mm__heap_rebuild(&pool->heap);
+  /* The dead may have freed without counting it: waiters shall look. */
+  mm__store(&header->frees, mm__load(&header->frees) + 1);
+  return status;
 }
 
 int mm__lock(mm_pool *pool, uint32_t milliseconds) {

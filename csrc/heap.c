@@ -2,6 +2,7 @@
 #include "heap.h"
 
 #include "block.h"
+#include "geometry.h"
 #include "index.h"
 
 /* How many blocks to look at before new memory is preferred to a search. */
@@ -9,7 +10,7 @@
 
 void mm__heap_view(mm__heap *heap, mm__heap_shared *shared, mm__block *table,
                    const mm__geometry *geometry) {
-  uint32_t index_bits = 32u - (uint32_t)__builtin_clz(geometry->table_capacity);
+  const uint32_t index_bits = mm__geometry_index_bits(geometry);
   const uint64_t by_id = UINT64_MAX >> index_bits;
   *heap = (mm__heap){
       .shared = shared,
@@ -39,12 +40,6 @@ uint64_t mm__heap_granules(const mm__heap *heap, uint64_t size) {
   const uint64_t granules =
       (size + (1ull << heap->granule_shift) - 1) >> heap->granule_shift;
   return granules != 0 ? granules : 1;
-}
-
-uint64_t mm__heap_id(const mm__heap *heap, uint32_t record) {
-  return mm__generation(mm__load(&heap->table[record].state))
-             << heap->index_bits |
-         record;
 }
 
 /* ---- Records ----------------------------------------------------------- */
@@ -94,6 +89,7 @@ static void give_unused(mm__heap *heap, uint32_t record) {
 static void fill_free(mm__heap *heap, uint32_t record, uint64_t offset,
                       uint32_t next, uint32_t prev) {
   mm__block *block = &heap->table[record];
+  mm__fence_release(); /* as in make_live() */
   mm__store(&block->offset, offset);
   mm__store(&block->next, next);
   mm__store(&block->prev, prev);
@@ -105,60 +101,58 @@ static void fill_free(mm__heap *heap, uint32_t record, uint64_t offset,
 /* ---- Allocating -------------------------------------------------------- */
 
 /* Puts a fresh record in the place of a spent one: one store to `next`. */
-static int replace_spent(mm__heap *heap, uint32_t *record) {
+static int replace_spent(mm__heap *heap, uint32_t *record,
+                         const mm__bounds *bounds) {
   const uint32_t spent = *record;
-  const uint32_t next = mm__load(&heap->table[spent].next);
   const uint32_t prev = mm__load(&heap->table[spent].prev);
   if (!mm__is_record(heap, prev) || mm__load(&heap->table[prev].next) != spent)
     return MM__INCONSISTENT;
   int status = MM_OK;
   const uint32_t fresh = take_unused(heap, &status);
   if (fresh == 0) return status;
-  fill_free(heap, fresh, mm__load(&heap->table[spent].offset), next, prev);
+  fill_free(heap, fresh, bounds->start, bounds->next, prev);
   mm__store_release(&heap->table[prev].next, fresh); /* truth: `spent` is out */
-  mm__store(&heap->table[next].prev, fresh);
+  mm__store(&heap->table[bounds->next].prev, fresh);
   give_unused(heap, spent);
   *record = fresh;
   return MM_OK;
 }
 
 /* Cuts a FREE block down to `granules`; the rest becomes a FREE block. */
-static int split(mm__heap *heap, uint32_t record, uint64_t granules,
-                 uint64_t rest_granules) {
-  mm__block *block = &heap->table[record];
-  const uint32_t next = mm__load(&block->next);
+static int split(mm__heap *heap, uint32_t record, const mm__bounds *bounds,
+                 uint64_t granules) {
   int status = MM_OK;
   const uint32_t rest = take_unused(heap, &status);
   if (rest == 0) return status;
-  fill_free(heap, rest,
-            mm__load(&block->offset) + (granules << heap->granule_shift), next,
-            record);
-  mm__store_release(&block->next, rest); /* truth: two FREE blocks */
-  mm__store(&heap->table[next].prev, rest);
-  mm__index_insert(heap, rest, rest_granules);
+  fill_free(heap, rest, bounds->start + (granules << heap->granule_shift),
+            bounds->next, record);
+  mm__store_release(&heap->table[record].next, rest); /* truth: two FREE blocks */
+  mm__store(&heap->table[bounds->next].prev, rest);
+  mm__index_insert(heap, rest, bounds->granules - granules);
   return MM_OK;
 }
 
-/* Makes a FREE block that is out of the index an allocation. */
-static void make_live(mm__heap *heap, uint32_t record, uint64_t granules,
-                      const mm__request *request) {
+/* Makes a FREE block that is out of the index an allocation; answers its id. */
+static uint64_t make_live(mm__heap *heap, uint32_t record, uint64_t granules,
+                          const mm__request *request) {
   mm__heap_shared *shared = heap->shared;
   mm__block *block = &heap->table[record];
+  const uint64_t generation = mm__generation(mm__load(&block->state));
   /* Readers without the lock: whoever sees a new field sees that the state is
    * no longer the old LIVE. */
   mm__fence_release();
   mm__store(&block->size, request->size);
   mm__store(&block->owner, request->owner);
   mm__store(&block->type, request->type);
+  mm__store_release(&block->state, /* truth: an allocation, its fields complete */
+                    mm__state(generation, MM__LIVE));
 
   const uint64_t live = mm__load(&shared->live) + 1;
   mm__store(&shared->live, live);
   mm__store(&shared->live_bytes,
             mm__load(&shared->live_bytes) + (granules << heap->granule_shift));
   if (live > mm__load(&shared->most_live)) mm__store(&shared->most_live, live);
-
-  mm__store_release(&block->state, /* truth: an allocation, its fields complete */
-                    mm__state(mm__generation(mm__load(&block->state)), MM__LIVE));
+  return generation << heap->index_bits | record;
 }
 
 /* Granules that the last block would have if everything were committed, and
@@ -170,10 +164,10 @@ static void tail(const mm__heap *heap, uint64_t *free_granules,
   const uint64_t end = mm__load(&heap->table[0].offset);
   const uint32_t last = mm__load(&heap->table[0].prev);
   if (end > heap->data_size || !mm__is_record(heap, last)) return;
-  if (last != 0 && mm__is_free(heap, last) &&
-      !mm__block_granules(heap, last, free_granules)) {
-    *free_granules = 0;
-    return;
+  if (last != 0 && mm__is_free(heap, last)) {
+    mm__bounds bounds;
+    if (!mm__block_bounds(heap, last, &bounds)) return;
+    *free_granules = bounds.granules;
   }
   *possible = *free_granules + ((heap->data_size - end) >> heap->granule_shift);
 }
@@ -199,50 +193,49 @@ static int find(mm__heap *heap, const mm__request *request, uint32_t *record,
   return status;
 }
 
-int mm__heap_alloc(mm__heap *heap, const mm__request *request, uint32_t *record,
-                   mm__need *need) {
+int mm__heap_alloc(mm__heap *heap, const mm__request *request,
+                   mm_allocation *allocation, mm__need *need) {
   if (mm__load(&heap->shared->live) >= heap->max_allocations) return MM_E_LIMIT;
-  uint32_t found;
-  int status = find(heap, request, &found, need);
+  uint32_t record;
+  int status = find(heap, request, &record, need);
   if (mm__unlikely(status != MM_OK)) return status;
 
-  uint64_t granules;
-  const uint32_t next = mm__load(&heap->table[found].next);
-  if (mm__unlikely(!mm__is_free(heap, found) ||
-                   !mm__block_granules(heap, found, &granules) ||
-                   granules < request->granules ||
-                   mm__load(&heap->table[next].prev) != found ||
-                   mm__load(&heap->table[found].offset) %
-                       (1ull << heap->granule_shift)))
+  mm__bounds bounds;
+  if (mm__unlikely(!mm__is_free(heap, record) ||
+                   !mm__block_bounds(heap, record, &bounds) ||
+                   bounds.granules < request->granules ||
+                   bounds.start % (1ull << heap->granule_shift) != 0 ||
+                   mm__load(&heap->table[bounds.next].prev) != record))
     return MM__INCONSISTENT;
 
-  const int wants_record = granules > request->granules || mm__is_spent(heap, found);
-  if (mm__unlikely(wants_record && !has_unused(heap)) && !request->no_records &&
-      heap->limit < heap->capacity)
+  const int is_spent = mm__is_spent(heap, record);
+  const int is_larger = bounds.granules > request->granules;
+  if (mm__unlikely((is_spent || is_larger) && !has_unused(heap)) &&
+      !request->no_records && heap->limit < heap->capacity)
     return MM__NEED_RECORDS;
 
-  status = mm__index_remove(heap, found, granules);
+  status = mm__index_remove(heap, record, bounds.granules);
   if (mm__unlikely(status != MM_OK)) return status;
-  if (mm__unlikely(mm__is_spent(heap, found))) {
-    status = replace_spent(heap, &found);
-    if (status != MM_OK) {
-      mm__index_insert(heap, found, granules);
-      return status;
-    }
-  }
-  if (granules > request->granules) {
-    status =
-        split(heap, found, request->granules, granules - request->granules);
-    /* Without a record for the rest, the block is given whole. */
+  if (mm__unlikely(is_spent))
+    status = replace_spent(heap, &record, &bounds);
+  uint64_t granules = bounds.granules;
+  if (is_larger && mm__likely(status == MM_OK)) {
+    status = split(heap, record, &bounds, request->granules);
     if (mm__likely(status == MM_OK))
       granules = request->granules;
-    else if (status == MM__INCONSISTENT) {
-      mm__index_insert(heap, found, granules);
-      return status;
-    }
+    else if (status == MM_E_NO_ROOM)
+      status = MM_OK; /* without a record for the rest, it is given whole */
   }
-  make_live(heap, found, granules, request);
-  *record = found;
+  if (mm__unlikely(status != MM_OK)) {
+    mm__index_insert(heap, record, bounds.granules);
+    return status;
+  }
+  *allocation = (mm_allocation){
+      .id = make_live(heap, record, granules, request),
+      .offset = bounds.start,
+      .size = request->size,
+      .type = request->type,
+  };
   return MM_OK;
 }
 
@@ -258,52 +251,55 @@ int mm__heap_fits(mm__heap *heap, uint64_t granules) {
 
 /* ---- Freeing ----------------------------------------------------------- */
 
+/* Lets `left` end where `record`, its successor, ended: one store. */
+static void merge_into(mm__heap *heap, uint32_t left, uint32_t record,
+                       uint32_t next) {
+  mm__store_release(&heap->table[left].next, next); /* truth: merged */
+  mm__store(&heap->table[next].prev, left);
+  give_unused(heap, record);
+}
+
 int mm__heap_free(mm__heap *heap, uint64_t id) {
   mm__heap_shared *shared = heap->shared;
   uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
   const uint64_t generation = id >> heap->index_bits;
-  if (record == 0 || !mm__is_record(heap, record)) return MM_E_STALE;
-  mm__block *block = &heap->table[record];
-  if (mm__load(&block->state) != mm__state(generation, MM__LIVE))
+  if (record == 0 || !mm__is_record(heap, record) ||
+      generation >= heap->generation_limit ||
+      mm__load(&heap->table[record].state) != mm__state(generation, MM__LIVE))
     return MM_E_STALE;
 
-  const uint32_t next = mm__load(&block->next);
-  const uint32_t prev = mm__load(&block->prev);
-  uint64_t granules;
-  if (mm__unlikely(!mm__block_granules(heap, record, &granules) ||
-                   !mm__is_record(heap, prev) || next == record ||
+  mm__bounds bounds;
+  const uint32_t prev = mm__load(&heap->table[record].prev);
+  if (mm__unlikely(!mm__block_bounds(heap, record, &bounds) ||
+                   !mm__is_record(heap, prev) || bounds.next == record ||
                    prev == record ||
                    mm__load(&heap->table[prev].next) != record ||
-                   mm__load(&heap->table[next].prev) != record))
+                   mm__load(&heap->table[bounds.next].prev) != record))
     return MM__INCONSISTENT;
 
-  mm__store_release(&block->state, /* truth: free */
+  mm__store_release(&heap->table[record].state, /* truth: free */
                     mm__state(generation + 1, MM__FREE));
   mm__store(&shared->live, mm__load(&shared->live) - 1);
-  mm__store(&shared->live_bytes,
-            mm__load(&shared->live_bytes) - (granules << heap->granule_shift));
+  mm__store(&shared->live_bytes, mm__load(&shared->live_bytes) -
+                                     (bounds.granules << heap->granule_shift));
 
+  uint64_t granules = bounds.granules;
+  uint32_t next = bounds.next;
+  mm__bounds other;
   if (next != 0 && mm__is_free(heap, next)) {
-    uint64_t more;
-    if (!mm__block_granules(heap, next, &more) ||
-        mm__index_remove(heap, next, more) != MM_OK)
+    if (!mm__block_bounds(heap, next, &other) ||
+        mm__index_remove(heap, next, other.granules) != MM_OK)
       return MM__DONE_REBUILD;
-    const uint32_t after = mm__load(&heap->table[next].next);
-    mm__store_release(&block->next, after); /* truth: merged with the next */
-    mm__store(&heap->table[after].prev, record);
-    give_unused(heap, next);
-    granules += more;
+    merge_into(heap, record, next, other.next);
+    granules += other.granules;
+    next = other.next;
   }
   if (prev != 0 && mm__is_free(heap, prev)) {
-    uint64_t more;
-    if (!mm__block_granules(heap, prev, &more) ||
-        mm__index_remove(heap, prev, more) != MM_OK)
+    if (!mm__block_bounds(heap, prev, &other) ||
+        mm__index_remove(heap, prev, other.granules) != MM_OK)
       return MM__DONE_REBUILD;
-    const uint32_t after = mm__load(&block->next);
-    mm__store_release(&heap->table[prev].next, after); /* truth: merged */
-    mm__store(&heap->table[after].prev, prev);
-    give_unused(heap, record);
-    granules += more;
+    merge_into(heap, prev, record, next);
+    granules += other.granules;
     record = prev;
   }
   mm__index_insert(heap, record, granules);
@@ -322,9 +318,11 @@ int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
   if (!mm__is_record(heap, last)) return MM__INCONSISTENT;
   uint64_t granules = 0;
   if (last != 0 && mm__is_free(heap, last)) {
-    if (!mm__block_granules(heap, last, &granules) ||
-        mm__index_remove(heap, last, granules) != MM_OK)
+    mm__bounds bounds;
+    if (!mm__block_bounds(heap, last, &bounds) || bounds.next != 0 ||
+        mm__index_remove(heap, last, bounds.granules) != MM_OK)
       return MM__INCONSISTENT;
+    granules = bounds.granules;
   } else {
     if (mm__load(&heap->table[last].next) != 0) return MM__INCONSISTENT;
     int status = MM_OK;

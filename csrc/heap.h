@@ -60,7 +60,7 @@ typedef struct mm__request {
   uint32_t no_records; /* 1: more records cannot be committed */
 } mm__request;
 
-/* Asks where MM__NEED_DATA and MM__NEED_RECORDS lead: what to commit. */
+/* With MM__NEED_DATA: what to commit. */
 typedef struct mm__need {
   uint64_t from;  /* data: first byte to commit, the present end */
   uint64_t least; /* data: the end that suffices */
@@ -78,10 +78,10 @@ void mm__heap_begin(mm__heap *heap);
 /* Granules for a size in bytes. */
 uint64_t mm__heap_granules(const mm__heap *heap, uint64_t size);
 
-/* Allocates: MM_OK and the record, MM_E_NO_ROOM, MM_E_LIMIT, MM__NEED_DATA,
+/* Allocates: MM_OK, MM_E_NO_ROOM, MM_E_LIMIT, MM__NEED_DATA (*need says what),
  * MM__NEED_RECORDS, MM__INCONSISTENT. */
-int mm__heap_alloc(mm__heap *heap, const mm__request *request, uint32_t *record,
-                   mm__need *need);
+int mm__heap_alloc(mm__heap *heap, const mm__request *request,
+                   mm_allocation *allocation, mm__need *need);
 
 /* Frees: MM_OK, MM_E_STALE, MM__INCONSISTENT, MM__DONE_REBUILD. */
 int mm__heap_free(mm__heap *heap, uint64_t id);
@@ -105,8 +105,5 @@ int mm__heap_rebuild(mm__heap *heap);
 /* NULL if every invariant above holds, else the one that does not. Reads the
  * whole heap. */
 const char *mm__heap_check(mm__heap *heap);
-
-/* The id of a record's present generation. */
-uint64_t mm__heap_id(const mm__heap *heap, uint32_t record);
 
 #endif

@@ -113,11 +113,11 @@ static int find_in_class(mm__heap *heap, uint64_t granules, uint32_t effort,
 
   uint32_t at = mm__load(&index->heads[class.first][class.second]);
   for (uint32_t steps = 0; at != 0; steps++) {
-    uint64_t size;
+    mm__bounds bounds;
     if (steps >= heap->limit || !mm__is_record(heap, at) ||
-        !mm__is_free(heap, at) || !mm__block_granules(heap, at, &size))
+        !mm__is_free(heap, at) || !mm__block_bounds(heap, at, &bounds))
       return MM__INCONSISTENT;
-    if (size >= granules) {
+    if (bounds.granules >= granules) {
       *record = at;
       return MM_OK;
     }

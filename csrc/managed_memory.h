@@ -33,6 +33,8 @@
  *   - Only mm_alloc_blocking(), mm_wait() and mm_park() wait for room. All
  *     others wait at most one second, and only for a peer that stands still
  *     (stopped, not killed) inside the pool's lock, then return MM_E_BUSY.
+ *   - In a child after fork() the first call on a handle attaches anew, and may
+ *     fail as mm_pool_attach() does.
  *
  *
  * Example
@@ -214,7 +216,8 @@ MM_API int mm_pool_create(const mm_pool_options *options, mm_pool **pool);
  *
  * MM_E_DESCRIPTOR, MM_E_NOT_LOCAL, MM_E_NOT_FOUND, MM_E_REPLACED,
  * MM_E_DESTROYED, MM_E_NOT_A_POOL, MM_E_VERSION, MM_E_DIRECTORY, MM_E_NO_SLOT,
- * MM_E_CORRUPT, MM_E_SYSTEM(..) (EMFILE: no file descriptor left). */
+ * MM_E_FS_FULL, MM_E_BUSY, MM_E_NO_PROC, MM_E_CORRUPT, MM_E_SYSTEM(..) (EMFILE:
+ * no file descriptor left). */
 MM_API int mm_pool_attach(const void *descriptor, size_t length, mm_pool **pool);
 
 /* Ends the attachment: gives the slot back, unmaps, frees the handle. Live
@@ -229,7 +232,7 @@ MM_API void mm_pool_detach_keep_mapping(mm_pool *pool);
  * call of any participant returns MM_E_DESTROYED. Memory stays mapped, for the
  * caller too, until each detaches. Any participant may destroy.
  *
- * MM_E_DESTROYED; MM_E_BUSY, MM_E_SYSTEM(..) (the pool is destroyed, but its
+ * MM_E_DESTROYED; MM_E_BUSY, MM_E_DIRECTORY, MM_E_SYSTEM(..) (the pool is destroyed, but its
  * name could not be removed; creating a pool of that name removes it). */
 MM_API int mm_pool_destroy(mm_pool *pool);
 

@@ -133,7 +133,8 @@ int mm__os_create_unnamed(int directory, uint64_t size, int *file) {
   const int status = beyond_standard(
       openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), file);
   if (status != 0) return status;
-  if (ftruncate(*file, (off_t)size) == 0) return 0;
+  /* The mode, too, because the umask may forbid its owner to open it again. */
+  if (ftruncate(*file, (off_t)size) == 0 && fchmod(*file, 0600) == 0) return 0;
   const int error = errno;
   close(*file);
   return -error;

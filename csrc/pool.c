@@ -169,16 +169,20 @@ static void format(mm_pool *pool, const mm_pool_options *options) {
 static int create_in(int directory, const mm_pool_options *options,
                      const mm__geometry *geometry, mm_pool *pool) {
   uint64_t capacity;
-  const uint64_t minimum = mm__geometry_minimum(geometry);
+  const uint64_t head = mm__geometry_head(geometry);
+  const uint64_t page = geometry->page_size;
   int error = mm__os_capacity(directory, &capacity);
   if (error != 0) return system_status(error);
-  if (geometry->data_size > capacity || minimum > capacity - geometry->data_size)
+  if (geometry->data_size > capacity ||
+      head + page > capacity - geometry->data_size)
     return MM_E_TOO_LARGE;
 
   int mapped;
   error = mm__os_create_unnamed(directory, geometry->file_size, &mapped);
   if (error != 0) return system_status(error);
-  int status = system_status(mm__os_commit(mapped, 0, minimum));
+  error = mm__os_commit(mapped, 0, head);
+  if (error == 0) error = mm__os_commit(mapped, geometry->table_offset, page);
+  int status = system_status(error);
   if (status == MM_OK) status = handle_open(pool, mapped, geometry);
   if (status == MM_OK) {
     format(pool, options);

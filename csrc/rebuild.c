@@ -60,11 +60,11 @@ static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
 static void index_chain(mm__heap *heap) {
   uint32_t at = mm__load(&heap->table[0].next);
   for (uint32_t steps = 0; at != 0 && steps < heap->limit; steps++) {
-    uint64_t granules;
+    mm__bounds bounds;
     if (!mm__is_record(heap, at)) return; /* changed by somebody hostile */
-    if (mm__is_free(heap, at) && mm__block_granules(heap, at, &granules) &&
-        mm__index_class(granules).first < MM__FIRST_LEVELS)
-      mm__index_insert(heap, at, granules);
+    if (mm__is_free(heap, at) && mm__block_bounds(heap, at, &bounds) &&
+        mm__index_class(bounds.granules).first < MM__FIRST_LEVELS)
+      mm__index_insert(heap, at, bounds.granules);
     at = mm__load(&heap->table[at].next);
   }
 }
