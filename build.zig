@@ -1,0 +1,298 @@
+//! Builds the C library in csrc/ for this host and for every release target,
+//! and the C programs in tests/native/ and bench/native/.
+//!
+//! `zig build --help` lists the steps and options. `deno task build` calls this
+//! file and finds Zig by itself.
+
+const std = @import("std");
+const Build = std.Build;
+const LazyPath = Build.LazyPath;
+
+/// What `zig build release` makes. The version is that of the oldest glibc
+/// that the library runs with.
+const release_targets = [_][]const u8{
+    "x86_64-linux-gnu.2.17",
+    "aarch64-linux-gnu.2.17",
+};
+
+const c_flags = [_][]const u8{
+    "-std=gnu11",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+};
+
+const library_file = "libmanaged_memory.so";
+
+const Sanitizer = enum { none, address, thread, undefined };
+
+const Settings = struct {
+    target: Build.ResolvedTarget,
+    optimize: std.builtin.OptimizeMode,
+    assertions: bool,
+    sanitizer: Sanitizer = .none,
+    strip: bool = false,
+};
+
+/// The C files of one folder.
+const Sources = struct {
+    folder: []const u8,
+    files: []const []const u8,
+};
+
+pub fn build(b: *Build) void {
+    const target = b.standardTargetOptions(.{ .default_target = hostTarget() });
+    const sanitizer = b.option(
+        Sanitizer,
+        "sanitize",
+        "Sanitizer for the C tests (default: none; address needs clang or gcc)",
+    ) orelse .none;
+    const optimize = b.option(
+        std.builtin.OptimizeMode,
+        "optimize",
+        "Optimization (default: ReleaseFast; Debug with a sanitizer)",
+    ) orelse if (sanitizer == .none) std.builtin.OptimizeMode.ReleaseFast else .Debug;
+    const assertions = b.option(
+        bool,
+        "assert",
+        "Check internal assertions, MM_ASSERT=1 (default: in the C tests only)",
+    );
+
+    const library: Settings = .{
+        .target = target,
+        .optimize = optimize,
+        .assertions = assertions orelse false,
+    };
+    const tests: Settings = .{
+        .target = target,
+        .optimize = optimize,
+        .assertions = assertions orelse true,
+        .sanitizer = sanitizer,
+    };
+
+    const install = b.getInstallStep();
+    install.dependOn(&b.addInstallLibFile(sharedLibrary(b, library), library_file).step);
+    install.dependOn(&b.addInstallHeaderFile(b.path("csrc/managed_memory.h"), "managed_memory.h").step);
+    addReleaseStep(b);
+    addTestSteps(b, tests);
+    addBenchStep(b, library);
+}
+
+/// This machine described as a release target, so that what is tested here is
+/// what is released, whichever libc and processor the machine has.
+fn hostTarget() std.Target.Query {
+    const host = @import("builtin").target;
+    if (host.os.tag != .linux) return .{ .cpu_model = .baseline };
+    return .{
+        .cpu_arch = host.cpu.arch,
+        .cpu_model = .baseline,
+        .os_tag = .linux,
+        .abi = .gnu,
+        .glibc_version = .{ .major = 2, .minor = 17, .patch = 0 },
+    };
+}
+
+fn addReleaseStep(b: *Build) void {
+    const release = b.step("release", "Build the library for every release target into zig-out/TARGET/");
+    for (release_targets) |triple| {
+        const query = std.Target.Query.parse(.{ .arch_os_abi = triple }) catch @panic("bad release target");
+        const library = sharedLibrary(b, .{
+            .target = b.resolveTargetQuery(query),
+            .optimize = .ReleaseFast,
+            .assertions = false,
+            .strip = true,
+        });
+        release.dependOn(&b.addInstallFile(library, b.fmt("{s}/{s}", .{ triple, library_file })).step);
+    }
+}
+
+fn addTestSteps(b: *Build, settings: Settings) void {
+    const programs = b.step("test-programs", "Build the C tests (tests/native/*_test.c) into zig-out/tests/");
+    const run_all = b.step("test", "Build and run the C tests");
+    const folder = "tests/native";
+    const files = filesIn(b, folder, ".c");
+    for (files) |file| {
+        if (!isTest(file)) continue;
+        var own: std.ArrayList([]const u8) = .empty;
+        own.append(b.allocator, file) catch @panic("OOM");
+        for (files) |helper| {
+            if (!isTest(helper)) own.append(b.allocator, helper) catch @panic("OOM");
+        }
+        const program = executable(b, settings, folder, own.items);
+        const name = stem(file);
+        programs.dependOn(&b.addInstallFile(program, b.fmt("tests/{s}", .{name})).step);
+
+        const run = Build.Step.Run.create(b, b.fmt("run {s}", .{name}));
+        run.addFileArg(program);
+        run.stdio = .inherit;
+        run_all.dependOn(&run.step);
+    }
+}
+
+fn addBenchStep(b: *Build, settings: Settings) void {
+    const bench = b.step("bench", "Build the C benchmarks (bench/native/*.c) into zig-out/bench/");
+    const folder = "bench/native";
+    for (filesIn(b, folder, ".c")) |file| {
+        const program = executable(b, settings, folder, &.{file});
+        bench.dependOn(&b.addInstallFile(program, b.fmt("bench/{s}", .{stem(file)})).step);
+    }
+}
+
+/// `std.Build` cannot ask for `-z nodelete`, so the link is a command of its
+/// own. Without that flag Deno unloads the library at the end of a Worker,
+/// under a call that another thread may still be in.
+fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
+    const query = settings.target.query;
+    const link = b.addSystemCommand(&.{
+        b.graph.zig_exe,
+        "build-lib",
+        "-dynamic",
+        "--name",
+        "managed_memory",
+        "-fsoname=" ++ library_file,
+        "-target",
+        query.zigTriple(b.allocator) catch @panic("OOM"),
+        b.fmt("-mcpu={s}", .{query.serializeCpuAlloc(b.allocator) catch @panic("OOM")}),
+        b.fmt("-O{t}", .{settings.optimize}),
+        if (settings.strip) "-fstrip" else "-fno-strip",
+        "-lc",
+        "-z",
+        "nodelete",
+        "-z",
+        "defs",
+    });
+    link.setName(b.fmt("link {s}", .{library_file}));
+    requireOsLayer(b, settings, &link.step);
+    // An object for each file: of several in one, Zig keeps only the first under LTO.
+    for (librarySources(b, settings).files) |file| {
+        const module = createModule(b, settings);
+        module.addCSourceFile(.{
+            .file = b.path(b.pathJoin(&.{ "csrc", file })),
+            .flags = cFlags(b, settings, &.{}),
+        });
+        const object = b.addObject(.{ .name = stem(file), .root_module = module });
+        object.lto = lto(settings);
+        link.addArtifactArg(object);
+    }
+    return link.addPrefixedOutputFileArg("-femit-bin=", library_file);
+}
+
+/// Inlining across the files of csrc/ takes alloc and free from 58 to 50 ns
+/// (`zig-out/bench/alloc_bench pair`, linked with the shared library).
+fn lto(settings: Settings) std.zig.LtoMode {
+    return if (settings.optimize == .Debug or settings.sanitizer != .none) .none else .full;
+}
+
+fn requireOsLayer(b: *Build, settings: Settings, step: *Build.Step) void {
+    const path = b.fmt("csrc/{s}.c", .{osPrefix(b, settings)});
+    b.build_root.handle.access(b.graph.io, path, .{}) catch {
+        step.dependOn(&b.addFail(b.fmt("Cannot build for this target: there is no {s}", .{path})).step);
+    };
+}
+
+/// A program that has the library linked in, internal functions included. It is
+/// named after the first of its files.
+fn executable(b: *Build, settings: Settings, folder: []const u8, files: []const []const u8) LazyPath {
+    const name = stem(files[0]);
+    const own: Sources = .{ .folder = folder, .files = files };
+    const all = [_]Sources{ librarySources(b, settings), own };
+    // Zig defines NDEBUG in release modes, but a test's own assert() must hold.
+    const flags = cFlags(b, settings, &.{"-UNDEBUG"});
+    if (settings.sanitizer == .address) return addressSanitized(b, name, &all, flags);
+
+    const module = createModule(b, settings);
+    module.addIncludePath(b.path("csrc"));
+    for (all) |sources| {
+        module.addCSourceFiles(.{
+            .root = b.path(sources.folder),
+            .files = sources.files,
+            .flags = flags,
+        });
+    }
+    const program = b.addExecutable(.{ .name = name, .root_module = module });
+    program.lto = lto(settings);
+    return program.getEmittedBin();
+}
+
+/// Compiled by the host's own compiler, because Zig does not ship the run-time
+/// library of AddressSanitizer.
+fn addressSanitized(b: *Build, name: []const u8, all: []const Sources, flags: []const []const u8) LazyPath {
+    const compiler = b.findProgram(&.{ "clang", "gcc" }, &.{}) catch
+        std.process.fatal("-Dsanitize=address needs clang or gcc on the PATH", .{});
+    const compile = b.addSystemCommand(&.{compiler});
+    compile.addArgs(flags);
+    // Other compilers than the one in Zig have other warnings.
+    compile.addArgs(&.{ "-Wno-error", "-fsanitize=address", "-fno-omit-frame-pointer", "-O1", "-g", "-pthread" });
+    compile.addPrefixedDirectoryArg("-I", b.path("csrc"));
+    for (all) |sources| {
+        for (sources.files) |file| compile.addFileArg(b.path(b.pathJoin(&.{ sources.folder, file })));
+        for (filesIn(b, sources.folder, ".h")) |file| {
+            compile.addFileInput(b.path(b.pathJoin(&.{ sources.folder, file })));
+        }
+    }
+    return compile.addPrefixedOutputFileArg("-o", name);
+}
+
+fn createModule(b: *Build, settings: Settings) *Build.Module {
+    return b.createModule(.{
+        .target = settings.target,
+        .optimize = settings.optimize,
+        .link_libc = true,
+        .pic = true,
+        .strip = settings.strip,
+        .sanitize_c = if (settings.sanitizer == .undefined) .full else .off,
+        .sanitize_thread = settings.sanitizer == .thread,
+    });
+}
+
+fn cFlags(b: *Build, settings: Settings, more: []const []const u8) []const []const u8 {
+    const assertions: []const []const u8 = if (settings.assertions) &.{"-DMM_ASSERT=1"} else &.{};
+    return std.mem.concat(b.allocator, []const u8, &.{ &c_flags, assertions, more }) catch @panic("OOM");
+}
+
+/// Everything in csrc/, with the files of one operating system only:
+/// os_linux.c, and whatever else begins with os_linux.
+fn librarySources(b: *Build, settings: Settings) Sources {
+    const os_prefix = osPrefix(b, settings);
+    var files: std.ArrayList([]const u8) = .empty;
+    for (filesIn(b, "csrc", ".c")) |file| {
+        const fits = !std.mem.startsWith(u8, file, "os_") or std.mem.startsWith(u8, file, os_prefix);
+        if (fits) files.append(b.allocator, file) catch @panic("OOM");
+    }
+    return .{ .folder = "csrc", .files = files.items };
+}
+
+fn osPrefix(b: *Build, settings: Settings) []const u8 {
+    return b.fmt("os_{t}", .{settings.target.result.os.tag});
+}
+
+/// A folder's files with this extension, in a fixed order; none if there is no such folder.
+fn filesIn(b: *Build, folder: []const u8, extension: []const u8) []const []const u8 {
+    var files: std.ArrayList([]const u8) = .empty;
+    const io = b.graph.io;
+    var dir = b.build_root.handle.openDir(io, folder, .{ .iterate = true }) catch |err| switch (err) {
+        error.FileNotFound => return &.{},
+        else => std.debug.panic("cannot read {s}: {t}", .{ folder, err }),
+    };
+    defer dir.close(io);
+    var entries = dir.iterate();
+    while (entries.next(io) catch |err| std.debug.panic("cannot read {s}: {t}", .{ folder, err })) |entry| {
+        if (!std.mem.endsWith(u8, entry.name, extension)) continue;
+        files.append(b.allocator, b.dupe(entry.name)) catch @panic("OOM");
+    }
+    std.mem.sort([]const u8, files.items, {}, lessThan);
+    return files.items;
+}
+
+fn lessThan(_: void, a: []const u8, b: []const u8) bool {
+    return std.mem.lessThan(u8, a, b);
+}
+
+fn isTest(file: []const u8) bool {
+    return std.mem.endsWith(u8, file, "_test.c");
+}
+
+fn stem(file: []const u8) []const u8 {
+    return std.fs.path.stem(file);
+}

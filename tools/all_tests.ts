@@ -1,0 +1,86 @@
+// Runs every test: the C programs of tests/native/, the tests of Deno, and those
+// of garbage collection, which need a flag of V8. The last line is the sum of
+// what they counted. (Named test.ts, this file would be a test itself.)
+
+import { ensureBuilt } from "./build.ts";
+import {
+  type Counts,
+  countsOfDeno,
+  countsOfNative,
+  sum,
+  toLine,
+} from "./counts.ts";
+import { PARTS } from "./parts.ts";
+import { type Outcome, run } from "./run.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const DENO_TEST = ["test", "-A", "--sanitize-ops", "--sanitize-resources"];
+
+async function testNative(): Promise<Counts[]> {
+  await ensureBuilt(PARTS.tests);
+  const counts: Counts[] = [];
+  for (const name of await PARTS.tests.outputs()) {
+    console.log(`\ntests/native/${name}.c`);
+    const program = new URL(PARTS.tests.folder + name, ROOT);
+    const outcome = await run(program, []);
+    counts.push(judge(name, outcome, countsOfNative(outcome.output)));
+  }
+  return counts;
+}
+
+async function testDeno(): Promise<Counts[]> {
+  const gc = await gcTests();
+  console.log("\ndeno test");
+  if (gc.length === 0) return [await denoTest([])];
+  const counts = [await denoTest([`--ignore=${gc.join(",")}`])];
+  console.log("\ndeno test --v8-flags=--expose-gc");
+  counts.push(await denoTest(["--v8-flags=--expose-gc", ...gc]));
+  return counts;
+}
+
+async function denoTest(args: string[]): Promise<Counts> {
+  const outcome = await run(Deno.execPath(), [...DENO_TEST, ...args]);
+  return judge("deno test", outcome, countsOfDeno(outcome.output));
+}
+
+async function gcTests(): Promise<string[]> {
+  const files: string[] = [];
+  for await (const entry of Deno.readDir(new URL("tests/", ROOT))) {
+    if (entry.name.endsWith("_gc_test.ts")) files.push(`tests/${entry.name}`);
+  }
+  return files.sort();
+}
+
+/** What a run counted, and a failure more if it ended badly without naming one. */
+function judge(
+  name: string,
+  { success, reason }: Outcome,
+  counts: Counts | undefined,
+): Counts {
+  if (counts === undefined) {
+    console.log(`${name} ${reason} without counting its tests`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  if (!success && counts.failed === 0) {
+    console.log(`${name} ${reason} although no test failed`);
+    return { ...counts, failed: 1 };
+  }
+  return counts;
+}
+
+/** Runs a group of tests; one that cannot even start is a failure. */
+async function group(tests: () => Promise<Counts[]>): Promise<Counts> {
+  try {
+    return sum(await tests());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+const total = await group(async () => {
+  await ensureBuilt();
+  return [await group(testNative), await group(testDeno)];
+});
+console.log(`\n${toLine(total)}`);
+Deno.exit(total.failed === 0 ? 0 : 1);
