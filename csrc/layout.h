@@ -41,15 +41,15 @@
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-/* The low byte of `state`. UNUSED must be 0: new table pages are zero. */
+/* The low 24 bits of `state`. UNUSED must be 0: new table pages are zero. */
 enum {
   MM__UNUSED = 0, /* off the chain */
   MM__FREE = 1,   /* on the chain, or about to be linked into it */
   MM__LIVE = 2,   /* on the chain, an allocation */
 };
 
-#define MM__TAG_MASK 0xffull
 #define MM__GENERATION_SHIFT 24
+#define MM__TAG_MASK ((1ull << MM__GENERATION_SHIFT) - 1)
 #define MM__GENERATION_MAX ((1ull << 40) - 1)
 
 typedef struct mm__block {

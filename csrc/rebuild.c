@@ -26,7 +26,8 @@ static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
         mm__load(&table[at].prev) != OFF_CHAIN ||
         mm__load(&table[at].offset) != start)
       return MM_E_CORRUPT;
-    const uint64_t tag = mm__tag(mm__load(&table[at].state));
+    const uint64_t state = mm__load(&table[at].state);
+    const uint64_t tag = mm__tag(state);
     const uint32_t next = mm__load(&table[at].next);
     if ((tag != MM__FREE && tag != MM__LIVE) || !mm__is_record(heap, next))
       return MM_E_CORRUPT;
@@ -41,7 +42,9 @@ static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
       mm__store_release(&table[last].next, next); /* truth: merged, or gone */
     } else {
       if (tag == MM__LIVE) {
-        if (mm__load(&table[at].size) > stop - start) return MM_E_CORRUPT;
+        if (mm__load(&table[at].size) > stop - start ||
+            mm__generation(state) >= heap->generation_limit)
+          return MM_E_CORRUPT;
         *live += 1;
         *live_bytes += stop - start;
       }
