@@ -144,7 +144,8 @@ int mm_descriptor_read(const void *bytes, size_t length,
     return MM_E_DESCRIPTOR;
 
   uint8_t host[16];
-  descriptor->is_local = mm__os_host_identity(host) == 0 &&
-                         memcmp(host, all + 4, sizeof host) == 0;
+  const int error = mm__os_host_identity(host);
+  if (error != 0) return MM_E_SYSTEM(-error);
+  descriptor->is_local = memcmp(host, all + 4, sizeof host) == 0;
   return MM_OK;
 }

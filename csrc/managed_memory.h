@@ -352,7 +352,8 @@ MM_API int mm_allocation_serialize(const mm_pool *pool,
 
 /* Reads a descriptor without attaching. Any bytes are safe.
  *
- * MM_E_DESCRIPTOR, MM_E_VERSION. */
+ * MM_E_DESCRIPTOR, MM_E_VERSION, MM_E_SYSTEM(..) (it cannot be told which host
+ * this is: no file descriptor left, or no /proc). */
 MM_API int mm_descriptor_read(const void *bytes, size_t length,
                               mm_descriptor *descriptor);
 
