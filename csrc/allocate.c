@@ -14,7 +14,7 @@
 static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
                    mm__growth *growth, mm_allocation *allocation, mm__need *need,
                    uint32_t *to_wake) {
-  mm__turn turn = {.passed_words = 0};
+  mm__turn turn; /* large, and hardly ever used: not filled in here */
   const int queues = ticket != MM__NO_TICKET && mm__wait_any(pool);
   if (mm__unlikely(queues)) {
     const int status = mm__wait_turn(pool, ticket, &turn, to_wake);

@@ -111,6 +111,9 @@ static int replace_spent(mm__heap *heap, uint32_t *record,
   const uint32_t fresh = take_unused(heap, &status);
   if (fresh == 0) return status;
   fill_free(heap, fresh, bounds->start, bounds->next, prev);
+  status = mm__index_replace(heap, spent, bounds->granules, fresh,
+                             bounds->granules);
+  if (status != MM_OK) return status; /* the rebuild collects `fresh` */
   mm__store_release(&heap->table[prev].next, fresh); /* truth: `spent` is out */
   mm__store(&heap->table[bounds->next].prev, fresh);
   give_unused(heap, spent);
@@ -118,17 +121,20 @@ static int replace_spent(mm__heap *heap, uint32_t *record,
   return MM_OK;
 }
 
-/* Cuts a FREE block down to `granules`; the rest becomes a FREE block. */
+/* Cuts a FREE block down to `granules` and takes it out of the index; the rest
+ * becomes a FREE block in its place. */
 static int split(mm__heap *heap, uint32_t record, const mm__bounds *bounds,
                  uint64_t granules) {
   int status = MM_OK;
   const uint32_t rest = take_unused(heap, &status);
-  if (rest == 0) return status;
+  if (mm__unlikely(rest == 0)) return status;
   fill_free(heap, rest, bounds->start + (granules << heap->granule_shift),
             bounds->next, record);
+  status = mm__index_replace(heap, record, bounds->granules, rest,
+                             bounds->granules - granules);
+  if (mm__unlikely(status != MM_OK)) return status; /* the rebuild collects `rest` */
   mm__store_release(&heap->table[record].next, rest); /* truth: two FREE blocks */
   mm__store(&heap->table[bounds->next].prev, rest);
-  mm__index_insert(heap, rest, bounds->granules - granules);
   return MM_OK;
 }
 
@@ -214,22 +220,18 @@ int mm__heap_alloc(mm__heap *heap, const mm__request *request,
       !request->no_records && heap->limit < heap->capacity)
     return MM__NEED_RECORDS;
 
-  status = mm__index_remove(heap, record, bounds.granules);
-  if (mm__unlikely(status != MM_OK)) return status;
-  if (mm__unlikely(is_spent))
+  if (mm__unlikely(is_spent)) {
     status = replace_spent(heap, &record, &bounds);
-  uint64_t granules = bounds.granules;
-  if (is_larger && mm__likely(status == MM_OK)) {
-    status = split(heap, record, &bounds, request->granules);
-    if (mm__likely(status == MM_OK))
-      granules = request->granules;
-    else if (status == MM_E_NO_ROOM)
-      status = MM_OK; /* without a record for the rest, it is given whole */
+    if (status != MM_OK) return status;
   }
-  if (mm__unlikely(status != MM_OK)) {
-    mm__index_insert(heap, record, bounds.granules);
-    return status;
+  uint64_t granules = request->granules;
+  status = is_larger ? split(heap, record, &bounds, granules) : MM_E_NO_ROOM;
+  if (mm__unlikely(status == MM_E_NO_ROOM)) {
+    /* It fits exactly, or there is no record for the rest: it is given whole. */
+    granules = bounds.granules;
+    status = mm__index_remove(heap, record, granules);
   }
+  if (mm__unlikely(status != MM_OK)) return status;
   *allocation = (mm_allocation){
       .id = make_live(heap, record, granules, request),
       .offset = bounds.start,
@@ -283,26 +285,38 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
   mm__store(&shared->live_bytes, mm__load(&shared->live_bytes) -
                                      (bounds.granules << heap->granule_shift));
 
+  /* Merge with the neighbours; what stands in the index is replaced there. */
   uint64_t granules = bounds.granules;
   uint32_t next = bounds.next;
+  uint32_t indexed = 0; /* the record that stands in the index for the block */
+  uint64_t indexed_granules = 0;
   mm__bounds other;
   if (next != 0 && mm__is_free(heap, next)) {
-    if (!mm__block_bounds(heap, next, &other) ||
-        mm__index_remove(heap, next, other.granules) != MM_OK)
-      return MM__DONE_REBUILD;
-    merge_into(heap, record, next, other.next);
+    if (!mm__block_bounds(heap, next, &other)) return MM__DONE_REBUILD;
+    indexed = next;
+    indexed_granules = other.granules;
     granules += other.granules;
     next = other.next;
   }
+  const uint32_t merged = indexed;
+  const uint32_t freed = record;
   if (prev != 0 && mm__is_free(heap, prev)) {
     if (!mm__block_bounds(heap, prev, &other) ||
-        mm__index_remove(heap, prev, other.granules) != MM_OK)
+        (indexed != 0 &&
+         mm__index_remove(heap, indexed, indexed_granules) != MM_OK))
       return MM__DONE_REBUILD;
-    merge_into(heap, prev, record, next);
+    indexed = prev;
+    indexed_granules = other.granules;
     granules += other.granules;
     record = prev;
   }
-  mm__index_insert(heap, record, granules);
+  if (indexed == 0)
+    mm__index_insert(heap, record, granules);
+  else if (mm__unlikely(mm__index_replace(heap, indexed, indexed_granules, record,
+                                          granules) != MM_OK))
+    return MM__DONE_REBUILD;
+  if (merged != 0) merge_into(heap, freed, merged, next);
+  if (record != freed) merge_into(heap, record, freed, next);
   return MM_OK;
 }
 

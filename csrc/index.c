@@ -54,31 +54,81 @@ void mm__index_insert(mm__heap *heap, uint32_t record, uint64_t granules) {
   mm__store(&index->first, mm__load(&index->first) | 1ull << class.first);
 }
 
-int mm__index_remove(mm__heap *heap, uint32_t record, uint64_t granules) {
-  mm__index *index = &heap->shared->index;
-  const mm__class class = mm__index_class(granules);
-  if (class.first >= MM__FIRST_LEVELS) return MM__INCONSISTENT;
-  uint32_t *head = &index->heads[class.first][class.second];
-  mm__block *block = &heap->table[record];
-  const uint32_t next = mm__load(&block->free_next);
-  const uint32_t prev = mm__load(&block->free_prev);
-  if (!mm__is_record(heap, next) || !mm__is_record(heap, prev))
-    return MM__INCONSISTENT;
-  uint32_t *to_here = prev != 0 ? &heap->table[prev].free_next : head;
-  if (mm__unlikely(mm__load(to_here) != record ||
-                   (next != 0 && mm__load(&heap->table[next].free_prev) != record)))
-    return MM__INCONSISTENT;
+/* Where a block stands in its list: the neighbours, and the word that leads to
+ * it. 0 if they contradict each other. */
+typedef struct place {
+  uint32_t next;
+  uint32_t prev;
+  uint32_t *to_here;
+} place;
 
-  mm__store(to_here, next);
-  if (next != 0) {
-    mm__store(&heap->table[next].free_prev, prev);
-  } else if (prev == 0) {
+static inline int find_place(mm__heap *heap, uint32_t record, uint32_t *head,
+                             place *found) {
+  mm__block *block = &heap->table[record];
+  found->next = mm__load(&block->free_next);
+  found->prev = mm__load(&block->free_prev);
+  if (!mm__is_record(heap, found->next) || !mm__is_record(heap, found->prev))
+    return 0;
+  found->to_here =
+      found->prev != 0 ? &heap->table[found->prev].free_next : head;
+  return mm__likely(
+      mm__load(found->to_here) == record &&
+      (found->next == 0 ||
+       mm__load(&heap->table[found->next].free_prev) == record));
+}
+
+static int remove_from(mm__heap *heap, uint32_t record, mm__class class) {
+  mm__index *index = &heap->shared->index;
+  place found;
+  if (mm__unlikely(!find_place(heap, record,
+                               &index->heads[class.first][class.second], &found)))
+    return MM__INCONSISTENT;
+  mm__store(found.to_here, found.next);
+  if (found.next != 0) {
+    mm__store(&heap->table[found.next].free_prev, found.prev);
+  } else if (found.prev == 0) {
     const uint32_t second =
         mm__load(&index->second[class.first]) & ~(1u << class.second);
     mm__store(&index->second[class.first], second);
     if (second == 0)
       mm__store(&index->first, mm__load(&index->first) & ~(1ull << class.first));
   }
+  return MM_OK;
+}
+
+int mm__index_remove(mm__heap *heap, uint32_t record, uint64_t granules) {
+  const mm__class class = mm__index_class(granules);
+  if (mm__unlikely(class.first >= MM__FIRST_LEVELS)) return MM__INCONSISTENT;
+  return remove_from(heap, record, class);
+}
+
+int mm__index_replace(mm__heap *heap, uint32_t old, uint64_t old_granules,
+                      uint32_t record, uint64_t granules) {
+  const mm__class from = mm__index_class(old_granules);
+  const mm__class to = mm__index_class(granules);
+  if (mm__unlikely(from.first >= MM__FIRST_LEVELS ||
+                   to.first >= MM__FIRST_LEVELS))
+    return MM__INCONSISTENT;
+  if (from.first != to.first || from.second != to.second) {
+    const int status = remove_from(heap, old, from);
+    if (mm__likely(status == MM_OK)) mm__index_insert(heap, record, granules);
+    return status;
+  }
+
+  mm__index *index = &heap->shared->index;
+  place found;
+  if (mm__unlikely(!find_place(heap, old, &index->heads[to.first][to.second],
+                               &found)))
+    return MM__INCONSISTENT;
+  if (record != old) {
+    mm__block *block = &heap->table[record];
+    mm__store(&block->free_next, found.next);
+    mm__store(&block->free_prev, found.prev);
+    mm__store(found.to_here, record);
+    if (found.next != 0)
+      mm__store(&heap->table[found.next].free_prev, record);
+  }
+  mm__store(&index->failed[to.first][to.second], UINT64_MAX);
   return MM_OK;
 }
 

@@ -25,6 +25,11 @@ void mm__index_insert(mm__heap *heap, uint32_t record, uint64_t granules);
 /* Takes a block out: MM_OK or MM__INCONSISTENT (nothing changed). */
 int mm__index_remove(mm__heap *heap, uint32_t record, uint64_t granules);
 
+/* Takes a block out and puts another one in, at once where both are of one
+ * class: MM_OK or MM__INCONSISTENT (nothing changed). They may be the same. */
+int mm__index_replace(mm__heap *heap, uint32_t old, uint64_t old_granules,
+                      uint32_t record, uint64_t granules);
+
 /* Looks for a block of at least that size: MM_OK (*record 0: there is none) or
  * MM__INCONSISTENT. Looks at `effort` blocks at most in the one class where
  * some may be too small; with UINT32_MAX the answer is exact. */
