@@ -45,7 +45,7 @@ struct mm_pool {
 
 /* How long a call waits for a peer that stands still inside the lock. */
 #define MM__LOCK_PATIENCE_MS 1000u
-#define MM__WAITER_PATIENCE_MS 10u
+#define MM__WAITER_PATIENCE_MS 5u /* a waiter tries again anyway */
 
 /* First thing in every call: attaches anew after fork(), and refuses when the
  * pool was destroyed. MM_OK, MM_E_DESTROYED, or why it could not attach. */

@@ -379,7 +379,7 @@ MM_API int mm_wait_ticket(mm_pool *pool, uint64_t *ticket);
 /* Tries to allocate for the holder of `ticket` (0: one younger than all), if
  * nobody older goes first.
  *
- * As mm_alloc(), and MM_E_QUEUED. Here MM_E_BUSY comes after 10 ms. */
+ * As mm_alloc(), and MM_E_QUEUED. Here MM_E_BUSY comes after 5 ms. */
 MM_API int mm_wait_try(mm_pool *pool, uint64_t ticket, uint64_t size,
                        uint32_t type, mm_allocation *allocation);
 
@@ -387,7 +387,7 @@ MM_API int mm_wait_try(mm_pool *pool, uint64_t ticket, uint64_t size,
  * the smallest size that waits; ticket 0 withdraws. Then tells the oldest
  * waiter of another handle that has room, if there is one.
  *
- * MM_E_DESTROYED, MM_E_BUSY (after 10 ms; not shown), MM_E_CORRUPT. */
+ * MM_E_DESTROYED, MM_E_BUSY (after 5 ms; not shown), MM_E_CORRUPT. */
 MM_API int mm_wait_show(mm_pool *pool, uint64_t ticket, uint64_t size,
                         uint64_t smallest);
 

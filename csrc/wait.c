@@ -108,6 +108,14 @@ static int has_tried(const mm_pool *pool, const mm__slot *cell) {
   return mm__load(&cell->tried) == mm__load(&pool->header->frees) + 1;
 }
 
+/* 1 if room is held back for the cell's request: too many younger ones went
+ * first. Ends when nothing was freed for a while, so that nobody waits for one
+ * that waits for them. */
+static int is_held_for(const mm_pool *pool, const mm__slot *cell, uint64_t now) {
+  return mm__load(&cell->passes) >= PASSES_MAX &&
+         is_recent(mm__load(&pool->header->freed_at), now, HOLD);
+}
+
 static void tell(mm__slot *cell, uint64_t now) {
   mm__store(&cell->told_at, now);
   __atomic_fetch_add(&cell->wake, 1, __ATOMIC_RELEASE);
@@ -127,10 +135,7 @@ int mm__wait_turn(mm_pool *pool, uint64_t ticket, mm__turn *turn,
     int goes_first = 0;
     int passed = 0;
     if (!fits(pool, mm__load(&cell->size))) {
-      const int is_held =
-          mm__load(&cell->passes) >= PASSES_MAX &&
-          is_recent(mm__load(&pool->header->freed_at), now, HOLD);
-      goes_first = is_held;
+      goes_first = is_held_for(pool, cell, now);
       passed = 1;
     } else if (slot != pool->slot && !has_tried(pool, cell)) {
       const uint64_t told_at = mm__load(&cell->told_at);
@@ -159,9 +164,7 @@ int mm__wait_turn(mm_pool *pool, uint64_t ticket, mm__turn *turn,
 }
 
 void mm__wait_queued(mm_pool *pool) {
-  mm__slot *own = &pool->slots[pool->slot];
-  if (!is_recent(mm__load(&own->told_at), mm__os_now(), PATIENCE))
-    mm__store(&own->told_at, 0u);
+  mm__store(&pool->slots[pool->slot].told_at, 0u);
 }
 
 void mm__wait_tried(mm_pool *pool, uint64_t ticket, const mm__turn *turn,
@@ -185,33 +188,45 @@ void mm__wait_tried(mm_pool *pool, uint64_t ticket, const mm__turn *turn,
   }
 }
 
-/* Tells the oldest participant, other than this one, that waits for what would
- * fit and has not looked since it came. */
+/* The oldest participant that waits for what would fit and has not looked since
+ * it came, or NOBODY. None that is younger than one for whom room is held. */
+static uint32_t oldest_to_tell(mm_pool *pool, uint64_t now) {
+  uint32_t oldest = MM__NOBODY;
+  uint64_t before = UINT64_MAX; /* only tickets below */
+  for (uint32_t slot = next_waiting(pool, MM__NOBODY); slot != MM__NOBODY;
+       slot = next_waiting(pool, slot)) {
+    const mm__slot *cell = &pool->slots[slot];
+    const uint64_t ticket = mm__load(&cell->ticket);
+    if (ticket == 0 || ticket >= before || is_stale(cell, now)) continue;
+    if (is_held_for(pool, cell, now) && !fits(pool, mm__load(&cell->size))) {
+      before = ticket;
+      if (oldest != MM__NOBODY && mm__load(&pool->slots[oldest].ticket) > before)
+        oldest = MM__NOBODY;
+    }
+    const uint64_t told_at = mm__load(&cell->told_at);
+    if (has_tried(pool, cell) ||
+        (told_at != 0 && !is_recent(told_at, now, PATIENCE)) ||
+        !fits(pool, mm__load(&cell->smallest)))
+      continue;
+    oldest = slot;
+    before = ticket;
+  }
+  return oldest;
+}
+
+/* Tells whoever goes next that there is room; answers the slot to wake. */
 static uint32_t tell_next(mm_pool *pool) {
   const uint64_t now = mm__os_now();
   for (;;) {
-    uint32_t oldest = MM__NOBODY;
-    uint64_t oldest_ticket = UINT64_MAX;
-    for (uint32_t slot = next_waiting(pool, MM__NOBODY); slot != MM__NOBODY;
-         slot = next_waiting(pool, slot)) {
-      const mm__slot *cell = &pool->slots[slot];
-      const uint64_t ticket = mm__load(&cell->ticket);
-      if (slot == pool->slot || ticket == 0 || ticket >= oldest_ticket ||
-          is_stale(cell, now) || has_tried(pool, cell))
-        continue;
-      const uint64_t told_at = mm__load(&cell->told_at);
-      if (told_at != 0 && !is_recent(told_at, now, PATIENCE)) continue;
-      if (!fits(pool, mm__load(&cell->smallest))) continue;
-      oldest = slot;
-      oldest_ticket = ticket;
-    }
-    if (oldest == MM__NOBODY) return MM__NOBODY;
+    const uint32_t oldest = oldest_to_tell(pool, now);
+    /* This participant itself is about to try. */
+    if (oldest == MM__NOBODY || oldest == pool->slot) return MM__NOBODY;
     if (!mm__participant_is_alive(pool, oldest)) {
       mm__wait_clear(pool, oldest);
       continue;
     }
     mm__slot *cell = &pool->slots[oldest];
-    /* Once told, it has its turn; it tells the next one when it has taken. */
+    /* Once told, it has its turn; it tells the next one when it has tried. */
     if (mm__load(&cell->told_at) != 0) return MM__NOBODY;
     tell(cell, now);
     return oldest;

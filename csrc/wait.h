@@ -30,9 +30,8 @@ int mm__wait_any(const mm_pool *pool);
  * is the slot to wake after unlocking, or MM__NOBODY. Under the lock. */
 int mm__wait_turn(mm_pool *pool, uint64_t ticket, mm__turn *turn, uint32_t *tell);
 
-/* A request was queued behind an older one: its participant may be told again,
- * though not at once (two that hold each other back would wake in turns). Under
- * the lock. */
+/* A request was queued behind an older one: its participant can be told again.
+ * Under the lock. */
 void mm__wait_queued(mm_pool *pool);
 
 /* The request with that ticket was tried; it succeeded or not. Under the lock. */

@@ -46,7 +46,7 @@ async function denoTest(args: string[]): Promise<Counts> {
 async function gcTests(): Promise<string[]> {
   const files: string[] = [];
   for await (const entry of Deno.readDir(new URL("tests/", ROOT))) {
-    if (entry.name.endsWith("_gc_test.ts")) files.push(`tests/${entry.name}`);
+    if (entry.name.endsWith("gc_test.ts")) files.push(`tests/${entry.name}`);
   }
   return files.sort();
 }
