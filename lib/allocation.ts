@@ -1,0 +1,529 @@
+// MemoryAlloc: what a user holds of one allocation.
+
+import type { AllocType } from "./alloc_type.ts";
+import { checkBytes } from "./arguments.ts";
+import { type Attachment, findParsed, openParsed } from "./attachment.ts";
+import {
+  isLocal,
+  namesAllocation,
+  parsedBytes,
+  parsedIdHigh,
+  parsedIdLow,
+  parsedName,
+  parsedType,
+  parsedUid,
+  readDescriptor,
+  writeAllocation,
+} from "./descriptor.ts";
+import { AllocationError, type ManagedMemoryError } from "./errors.ts";
+import { idOf } from "./ids.ts";
+import { Memview } from "./memviews.ts";
+import { type MemoryPool, poolOf } from "./pool.ts";
+import { PoolHandle } from "./pool_handle.ts";
+import {
+  allocationAttachError,
+  attachError,
+  callError,
+  E_CORRUPT,
+  E_DESCRIPTOR,
+  E_DESTROYED,
+  E_STALE,
+  OK,
+} from "./status.ts";
+
+/** Only this file can make instances. */
+const KEY = Symbol("MemoryAlloc");
+
+/**
+ * How a MemoryAlloc came about: it made the allocation, found one that was
+ * there, or holds on to the pool as well.
+ */
+export type Role = "maker" | "finder" | "holder";
+
+/** Wraps the allocation that was made or found last through `handle`. */
+export let takeAllocation: (
+  handle: PoolHandle,
+  attachment: Attachment,
+  role: Role,
+) => MemoryAlloc;
+
+/** Frees an allocation through whatever handle of its pool. */
+export let freeThrough: (
+  attachment: Attachment,
+  allocation: MemoryAlloc,
+) => void;
+
+/**
+ * A handle to one allocation: a run of bytes in a pool. Comes from
+ * {@linkcode MemoryPool.alloc}, {@linkcode MemoryPool.getAllocById} or
+ * {@linkcode MemoryAlloc.attach}.
+ *
+ * A handle that is dropped frees nothing: allocations live until somebody
+ * frees them, whatever happens to the processes that use them.
+ *
+ * @example Writing in one place, reading in another
+ * ```ts
+ * import { MemoryAlloc, MemoryPool } from "@dragon/managed-memory";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+ * using allocation = pool.alloc(4);
+ * new Uint8Array(allocation.getMemview()).set([1, 2, 3, 4]);
+ *
+ * // These bytes can go to any other process of this host.
+ * const serialized = allocation.serialize();
+ *
+ * using attached = MemoryAlloc.attach(serialized);
+ * assertEquals([...new Uint8Array(attached.getMemview())], [1, 2, 3, 4]);
+ * ```
+ */
+export class MemoryAlloc implements Disposable {
+  readonly #handle: PoolHandle;
+  readonly #idLow: number;
+  readonly #idHigh: number;
+  readonly #type: AllocType;
+  /** -1 where the pool is on another host. */
+  readonly #size: number;
+  readonly #byteOffset: number;
+  readonly #role: Role;
+  #ended: "freed" | "detached" | null;
+  #memview: Memview | null;
+  #buffer: ArrayBuffer | null;
+  #serialized: Uint8Array<ArrayBuffer> | null;
+
+  private constructor(
+    key: symbol,
+    handle: PoolHandle,
+    idLow: number,
+    idHigh: number,
+    type: AllocType,
+    size: number,
+    byteOffset: number,
+    role: Role,
+  ) {
+    if (key !== KEY) {
+      throw new TypeError(
+        "Cannot construct a MemoryAlloc: use MemoryPool.alloc() or MemoryAlloc.attach()",
+      );
+    }
+    this.#handle = handle;
+    this.#idLow = idLow;
+    this.#idHigh = idHigh;
+    this.#type = type;
+    this.#size = size;
+    this.#byteOffset = byteOffset;
+    this.#role = role;
+    this.#ended = null;
+    this.#memview = null;
+    this.#buffer = null;
+    this.#serialized = null;
+  }
+
+  static {
+    takeAllocation = (handle, attachment, role) => {
+      const { idLow, idHigh, type, allocationSize, offset } = attachment;
+      if (!(offset + allocationSize <= attachment.size)) {
+        throw callError(E_CORRUPT, `use pool "${handle.name}"`);
+      }
+      return new MemoryAlloc(
+        KEY,
+        handle,
+        idLow,
+        idHigh,
+        type,
+        allocationSize,
+        offset,
+        role,
+      );
+    };
+    freeThrough = (attachment, allocation) =>
+      allocation.#freeThrough(attachment);
+  }
+
+  /**
+   * Attaches to an allocation from its descriptor. If this thread is not
+   * attached to the pool, attaches to it as well, and lets go of it at
+   * {@linkcode MemoryAlloc.detach} or {@linkcode MemoryAlloc.free}.
+   * Otherwise the handle lasts as long as this thread's handles to the pool.
+   *
+   * A descriptor that was made on another host gives a handle of which only
+   * `id`, `type`, `pool`, `serialize()` and `detach()` are of use.
+   *
+   * @param serialized What {@linkcode MemoryAlloc.serialize} returned, in this
+   * or in any other process.
+   * @returns A new handle; disposing of it detaches.
+   * @throws {TypeError} if `serialized` is not a Uint8Array.
+   * @throws {AllocationError} if the bytes are not an allocation's descriptor,
+   * or the allocation was freed.
+   * @throws {PoolAttachError} if the pool cannot be attached, for example
+   * because it was destroyed.
+   *
+   * @example Attaching to an allocation without its pool
+   * ```ts
+   * import { MemoryAlloc, MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * const serialized = pool.alloc(100).serialize();
+   * pool.detach();
+   *
+   * const attached = MemoryAlloc.attach(serialized);
+   * assertEquals(attached.getMemview().byteLength, 100);
+   * attached.pool.destroy();
+   * ```
+   */
+  static attach(serialized: Uint8Array): MemoryAlloc {
+    const action = "attach to an allocation";
+    checkBytes(serialized, action);
+    const read = readDescriptor(serialized);
+    if (read !== OK) throw allocationAttachError(read, action);
+    if (!namesAllocation()) {
+      throw new AllocationError(
+        `Cannot ${action}: the descriptor is a pool's; use MemoryPool.attach()`,
+        { code: "invalid-descriptor" },
+      );
+    }
+    if (!isLocal()) return MemoryAlloc.#remote();
+
+    const idLow = parsedIdLow();
+    const idHigh = parsedIdHigh();
+    const type = parsedType();
+    const found = findParsed();
+    if (found !== null && !found.matchesParsed()) {
+      throw allocationAttachError(E_DESCRIPTOR, action);
+    }
+    const handle = found !== null && found.explicitHolders > 0
+      ? PoolHandle.borrow(found)
+      : PoolHandle.hold(found ?? openParsed(), "implicit");
+    const attachment = handle.attachment!;
+    let status = attachment.native.mm_ffi_find(
+      attachment.pointer,
+      idLow,
+      idHigh,
+    );
+    if (status === OK && attachment.type !== type) status = E_STALE;
+    if (status === OK) {
+      const role = handle.kind === "implicit" ? "holder" : "finder";
+      return takeAllocation(handle, attachment, role);
+    }
+
+    const what = `attach to allocation ${
+      idOf(idLow, idHigh)
+    } of pool "${handle.name}"`;
+    if (handle.kind === "implicit") handle.release("detached");
+    throw status === E_STALE
+      ? allocationAttachError(status, what)
+      : attachError(status, what);
+  }
+
+  static #remote(): MemoryAlloc {
+    const serialized = parsedBytes();
+    const handle = PoolHandle.remote(parsedName(), parsedUid(), null);
+    const allocation = new MemoryAlloc(
+      KEY,
+      handle,
+      parsedIdLow(),
+      parsedIdHigh(),
+      parsedType(),
+      -1,
+      -1,
+      "holder",
+    );
+    allocation.#serialized = serialized;
+    return allocation;
+  }
+
+  /**
+   * Names the allocation within its pool; never used again for another one.
+   *
+   * @returns An integer in [1, 2^64).
+   */
+  get id(): bigint {
+    return idOf(this.#idLow, this.#idHigh);
+  }
+
+  /**
+   * What the allocation was labelled with when it was made.
+   *
+   * @returns One of {@linkcode AllocType}, or an integer of the user's own.
+   */
+  get type(): AllocType {
+    return this.#type;
+  }
+
+  /**
+   * Size in bytes, as it was asked for.
+   *
+   * @returns Bytes.
+   * @throws {PoolError} if the pool is on another host.
+   */
+  get size(): number {
+    if (this.#size >= 0) return this.#size;
+    throw this.#handle.refusal(`read the size of ${this.#label}`);
+  }
+
+  /**
+   * Where the allocation lies in the pool's data region: what to add when using
+   * {@linkcode MemoryPool.unsafeMemview}.
+   *
+   * @returns Bytes, a multiple of the pool's `minBlockSize`.
+   * @throws {PoolError} if the pool is on another host.
+   */
+  get byteOffset(): number {
+    if (this.#byteOffset >= 0) return this.#byteOffset;
+    throw this.#handle.refusal(`read the offset of ${this.#label}`);
+  }
+
+  /**
+   * The pool that the allocation lies in.
+   *
+   * @returns The handle that it came from; for an allocation that was attached,
+   * the handle to its pool that this thread made last, or, if the allocation
+   * attached to the pool by itself, one that lasts as long as it does.
+   */
+  get pool(): MemoryPool {
+    return poolOf(this.#handle);
+  }
+
+  /**
+   * Whether this handle can be used. It does not tell whether another process
+   * has freed the allocation.
+   *
+   * @returns False after {@linkcode MemoryAlloc.free} or
+   * {@linkcode MemoryAlloc.detach}, and once the pool's handle ended.
+   */
+  get isAttached(): boolean {
+    return this.#ended === null && this.#handle.ended === null;
+  }
+
+  /**
+   * The memory itself, shared with all who are attached. Looks first whether
+   * the allocation still lives.
+   *
+   * The buffer is emptied (detached, of length 0) when this thread frees the
+   * allocation, detaches from it, or detaches from or destroys its pool. Await
+   * pending reads and writes on it before. It can be moved away with
+   * `transfer()` or `postMessage()`; then nothing empties it, and the pool's
+   * memory stays mapped until the process ends.
+   *
+   * @returns An ArrayBuffer of `size` bytes: the same one at every call, or a
+   * new one if the last was moved away.
+   * @throws {AllocationError} if the allocation was freed or detached.
+   * @throws {PoolError} if the pool was destroyed, is corrupt, or is on another
+   * host.
+   *
+   * @example Using the memory as numbers
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * using allocation = pool.alloc(8 * Float64Array.BYTES_PER_ELEMENT);
+   * const numbers = new Float64Array(allocation.getMemview());
+   * numbers.fill(0.5);
+   *
+   * allocation.free();
+   * assertEquals(numbers.length, 0);
+   * ```
+   */
+  getMemview(): ArrayBuffer {
+    const attachment = this.#use("use");
+    this.#checkLive(attachment, "use");
+    const buffer = this.#buffer;
+    return buffer !== null && !buffer.detached
+      ? buffer
+      : this.#makeMemview(attachment);
+  }
+
+  #makeMemview(attachment: Attachment): ArrayBuffer {
+    if (this.#memview !== null) attachment.memviews.emptyOne(this.#memview);
+    const buffer = attachment.bufferAt(this.#byteOffset, this.#size);
+    this.#memview = new Memview(
+      this.#idLow,
+      this.#idHigh,
+      this.#handle,
+      buffer,
+    );
+    this.#buffer = buffer;
+    attachment.memviews.add(this.#memview);
+    return buffer;
+  }
+
+  /**
+   * The allocation's descriptor: bytes by which any process on this host can
+   * attach to it. Kept after the first call, so that it still answers when the
+   * handle has ended.
+   *
+   * @returns A copy of the descriptor.
+   * @throws {AllocationError} if the allocation was freed or detached.
+   * @throws {PoolError} if the pool was destroyed.
+   *
+   * @example Passing an allocation on
+   * ```ts
+   * import { MemoryAlloc, MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * using allocation = pool.alloc(100);
+   * using attached = MemoryAlloc.attach(allocation.serialize());
+   * assertEquals(attached.id, allocation.id);
+   * ```
+   */
+  serialize(): Uint8Array<ArrayBuffer> {
+    if (this.#serialized === null) {
+      const attachment = this.#use("serialize");
+      this.#checkLive(attachment, "serialize");
+      this.#serialized = writeAllocation(
+        attachment.native,
+        attachment.pointer,
+        this.#idLow,
+        this.#idHigh,
+        this.#type,
+      );
+    }
+    return this.#serialized.slice();
+  }
+
+  /**
+   * Ends this handle and empties its buffer. The allocation lives on. Does
+   * nothing when done already.
+   *
+   * @example Letting go of an allocation that others use
+   * ```ts
+   * import { AllocType, MemoryPool } from "@dragon/managed-memory";
+   * import { assert } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * const allocation = pool.alloc(100);
+   * allocation.detach();
+   * assert(pool.allocationExists(AllocType.DATA, allocation.id));
+   * ```
+   */
+  detach(): void {
+    if (this.#ended !== null) return;
+    const attachment = this.#handle.open;
+    if (attachment !== null && this.#memview !== null) {
+      attachment.memviews.emptyOne(this.#memview);
+    }
+    this.#end("detached");
+  }
+
+  /**
+   * Frees the allocation, whoever made it, and empties every buffer that this
+   * thread got for it. The buffers are emptied first, even if freeing then
+   * fails because the pool is busy.
+   *
+   * @throws {AllocationError} if it was freed already, or this handle detached.
+   * @throws {PoolError} if the pool was destroyed, is busy or corrupt, or is on
+   * another host.
+   *
+   * @example Freeing an allocation
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * const allocation = pool.alloc(100);
+   * allocation.free();
+   * assertEquals(pool.freeSpace, pool.size);
+   * ```
+   */
+  free(): void {
+    this.#free(this.#use("free"));
+  }
+
+  /**
+   * For `using`: frees through a handle that allocated, detaches one that
+   * attached. Never throws because that was done already, by whomever.
+   *
+   * @example Memory for a block of code
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * {
+   *   using scratch = pool.alloc(100);
+   *   new Uint8Array(scratch.getMemview()).fill(1);
+   * }
+   * assertEquals(pool.currentAllocations, 0);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    if (this.#ended !== null) return;
+    const attachment = this.#handle.open;
+    if (this.#role !== "maker" || attachment === null) return this.detach();
+    const status = this.#tryFree(attachment);
+    if (status !== OK && status !== E_STALE && status !== E_DESTROYED) {
+      throw callError(status, `free ${this.#label}`);
+    }
+    this.#end("freed");
+  }
+
+  get #label(): string {
+    return `allocation ${this.id} of pool "${this.#handle.name}"`;
+  }
+
+  /** The attachment, for a call that needs the memory. */
+  #use(verb: string): Attachment {
+    const attachment = this.#handle.open;
+    if (attachment !== null && this.#ended === null) return attachment;
+    throw this.#refusal(verb);
+  }
+
+  /** Why this handle is of no use. */
+  #refusal(verb: string): ManagedMemoryError {
+    const action = `${verb} ${this.#label}`;
+    if (this.#ended === "freed") return callError(E_STALE, action);
+    if (this.#ended === "detached") {
+      return new AllocationError(`Cannot ${action}: it was detached`, {
+        code: "detached",
+      });
+    }
+    if (this.#handle.ended !== "detached") return this.#handle.refusal(action);
+    return new AllocationError(`Cannot ${action}: its pool was detached`, {
+      code: "detached",
+    });
+  }
+
+  #checkLive(attachment: Attachment, verb: string): void {
+    const { native, pointer, memviews } = attachment;
+    const status = native.mm_ffi_find(pointer, this.#idLow, this.#idHigh);
+    if (status === OK) return;
+    memviews.emptyAllocation(this.#idLow, this.#idHigh);
+    throw callError(status, `${verb} ${this.#label}`);
+  }
+
+  #freeThrough(attachment: Attachment): void {
+    const own = this.#handle.attachment;
+    if (this.#ended !== null) throw this.#refusal("free");
+    if (own !== attachment && (own === null || !own.isOfSamePool(attachment))) {
+      throw new AllocationError(
+        `Cannot free ${this.#label}: it does not belong to pool "${attachment.name}"`,
+        { code: "wrong-pool" },
+      );
+    }
+    this.#free(attachment);
+  }
+
+  #free(attachment: Attachment): void {
+    const status = this.#tryFree(attachment);
+    if (status !== OK) throw callError(status, `free ${this.#label}`);
+    this.#end("freed");
+  }
+
+  #tryFree(attachment: Attachment): number {
+    const { native, pointer, memviews, queue } = attachment;
+    memviews.emptyAllocation(this.#idLow, this.#idHigh);
+    const status = native.mm_ffi_free(pointer, this.#idLow, this.#idHigh);
+    if (queue !== null && status === OK) queue.noteRoom();
+    return status;
+  }
+
+  #end(ending: "freed" | "detached"): void {
+    this.#ended = ending;
+    this.#memview = null;
+    this.#buffer = null;
+    if (this.#role === "holder") this.#handle.release("detached");
+  }
+}
