@@ -78,6 +78,7 @@ static const char *check_index(const mm__heap *heap, const counts *found) {
           return "D2: a list holds what is not a free block";
         if (!mm__is_free(heap, at) || !mm__block_bounds(heap, at, &bounds))
           return "D2: a list holds what is not a free block";
+        if (bounds.next == 0) return "D2: the last block is in a list";
         const mm__class class = mm__index_class(bounds.granules);
         if (class.first != first || class.second != second)
           return "D2: a block is in the list of another class";
@@ -90,6 +91,8 @@ static const char *check_index(const mm__heap *heap, const counts *found) {
   }
   if (mm__load(&index->first) >> MM__FIRST_LEVELS != 0)
     return "D2: the first bitmap has a bit too many";
+  const uint32_t last = mm__load(&heap->table[0].prev);
+  if (last != 0 && mm__is_free(heap, last)) listed++;
   if (listed != found->free) return "D2: a free block is in no list";
   return NULL;
 }

@@ -14,6 +14,7 @@
  * The checksum finds damage, not malice: what a descriptor says is checked
  * against the pool wherever it is used.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "handle.h"
@@ -126,6 +127,7 @@ int mm_descriptor_read(const void *bytes, size_t length,
     return MM_E_DESCRIPTOR;
 
   memset(descriptor, 0, sizeof *descriptor);
+  memcpy(descriptor->host, all + 4, 16);
   memcpy(descriptor->identity, all + 20, 16);
   descriptor->uid = get_number(all + 36, 8);
   if (is_allocation) {
@@ -142,10 +144,11 @@ int mm_descriptor_read(const void *bytes, size_t length,
     strcpy(descriptor->directory, MM__DEFAULT_DIRECTORY);
   else if (!mm__directory_is_valid(descriptor->directory))
     return MM_E_DESCRIPTOR;
-
-  uint8_t host[16];
-  const int error = mm__os_host_identity(host);
-  if (error != 0) return MM_E_SYSTEM(-error);
-  descriptor->is_local = memcmp(host, all + 4, sizeof host) == 0;
   return MM_OK;
+}
+
+int mm_host_identity(uint8_t identity[16]) {
+  const int error = mm__os_host_identity(identity);
+  if (error == 0) return MM_OK;
+  return error == -ENOENT ? MM_E_NO_PROC : MM_E_SYSTEM(-error);
 }

@@ -1,11 +1,13 @@
 /* ffi.c - see managed_memory_ffi.h. */
 #include "handle.h"
 
-/* ftruncate-like: 1 if the double is a whole number from 0 to 2^53 - 1. */
+/* 1 if the double is a whole number from 0 to 2^53 - 1. */
 static int to_whole(double number, uint64_t *whole) {
   if (!(number >= 0 && number <= (double)MM_SIZE_MAX)) return 0;
-  *whole = (uint64_t)number;
-  return (double)*whole == number;
+  /* By way of int64_t, whose conversions are one instruction each. */
+  const int64_t integer = (int64_t)number;
+  *whole = (uint64_t)integer;
+  return (double)integer == number;
 }
 
 static uint64_t to_id(uint32_t low, uint32_t high) {
@@ -73,6 +75,11 @@ int mm_ffi_list_free_blocks(mm_pool *pool, uint32_t restart, void *sizes,
       mm_list_free_blocks(pool, &results->cursor, sizes, capacity, &count);
   results->count = count;
   return status;
+}
+
+int mm_ffi_descriptor_read(const void *bytes, uint32_t length,
+                           mm_descriptor *descriptor) {
+  return mm_descriptor_read(bytes, length, descriptor);
 }
 
 int mm_ffi_pool_serialize(const mm_pool *pool, void *buffer, uint32_t capacity) {

@@ -26,7 +26,7 @@ struct mm_pool {
   mm__heap heap;
   mm__geometry geometry;
 
-  uint64_t owner;           /* epoch << 16 | slot, for records */
+  uint64_t owner;           /* mm__owner() of this participant, for records */
   mm__lock_user lock_user;
   uint32_t slot;
   uint32_t *fork_mark;      /* 0 in a child that inherited the handle */

@@ -111,9 +111,11 @@ static int replace_spent(mm__heap *heap, uint32_t *record,
   const uint32_t fresh = take_unused(heap, &status);
   if (fresh == 0) return status;
   fill_free(heap, fresh, bounds->start, bounds->next, prev);
-  status = mm__index_replace(heap, spent, bounds->granules, fresh,
-                             bounds->granules);
-  if (status != MM_OK) return status; /* the rebuild collects `fresh` */
+  if (bounds->next != 0) {
+    status = mm__index_replace(heap, spent, bounds->granules, fresh,
+                               bounds->granules);
+    if (status != MM_OK) return status; /* the rebuild collects `fresh` */
+  }
   mm__store_release(&heap->table[prev].next, fresh); /* truth: `spent` is out */
   mm__store(&heap->table[bounds->next].prev, fresh);
   give_unused(heap, spent);
@@ -130,9 +132,11 @@ static int split(mm__heap *heap, uint32_t record, const mm__bounds *bounds,
   if (mm__unlikely(rest == 0)) return status;
   fill_free(heap, rest, bounds->start + (granules << heap->granule_shift),
             bounds->next, record);
-  status = mm__index_replace(heap, record, bounds->granules, rest,
-                             bounds->granules - granules);
-  if (mm__unlikely(status != MM_OK)) return status; /* the rebuild collects `rest` */
+  if (bounds->next != 0) {
+    status = mm__index_replace(heap, record, bounds->granules, rest,
+                               bounds->granules - granules);
+    if (mm__unlikely(status != MM_OK)) return status; /* the rebuild collects `rest` */
+  }
   mm__store_release(&heap->table[record].next, rest); /* truth: two FREE blocks */
   mm__store(&heap->table[bounds->next].prev, rest);
   return MM_OK;
@@ -161,37 +165,43 @@ static uint64_t make_live(mm__heap *heap, uint32_t record, uint64_t granules,
   return generation << heap->index_bits | record;
 }
 
-/* Granules that the last block would have if everything were committed, and
- * how many of them are FREE already. 0 in both: the chain contradicts itself. */
-static void tail(const mm__heap *heap, uint64_t *free_granules,
-                 uint64_t *possible) {
-  *free_granules = 0;
-  *possible = 0;
+/* The last block if it is FREE, else 0; its granules; and how many it would have
+ * if everything were committed. MM_OK or MM__INCONSISTENT. */
+static int find_last(const mm__heap *heap, uint32_t *record, uint64_t *granules,
+                     uint64_t *possible) {
   const uint64_t end = mm__load(&heap->table[0].offset);
   const uint32_t last = mm__load(&heap->table[0].prev);
-  if (end > heap->data_size || !mm__is_record(heap, last)) return;
+  if (mm__unlikely(end > heap->data_size || !mm__is_record(heap, last)))
+    return MM__INCONSISTENT;
+  *record = 0;
+  *granules = 0;
   if (last != 0 && mm__is_free(heap, last)) {
     mm__bounds bounds;
-    if (!mm__block_bounds(heap, last, &bounds)) return;
-    *free_granules = bounds.granules;
+    if (mm__unlikely(!mm__block_bounds(heap, last, &bounds)))
+      return MM__INCONSISTENT;
+    *record = last;
+    *granules = bounds.granules;
   }
-  *possible = *free_granules + ((heap->data_size - end) >> heap->granule_shift);
+  *possible = *granules + ((heap->data_size - end) >> heap->granule_shift);
+  return MM_OK;
 }
 
-/* Finds a FREE block that fits, or says what to commit. */
+/* Finds a FREE block that fits, the last one only if no other does; or says
+ * what to commit. */
 static int find(mm__heap *heap, const mm__request *request, uint32_t *record,
                 mm__need *need) {
   int status =
       mm__index_find(heap, request->granules, FIND_EFFORT, record);
   if (status != MM_OK || *record != 0) return status;
 
-  uint64_t free_granules, possible;
-  tail(heap, &free_granules, &possible);
-  if (possible >= request->granules && free_granules < request->granules &&
-      !request->no_data) {
+  uint64_t granules, possible;
+  status = find_last(heap, record, &granules, &possible);
+  if (mm__unlikely(status != MM_OK)) return status;
+  if (mm__likely(granules >= request->granules)) return MM_OK;
+  if (possible >= request->granules && !request->no_data) {
     need->from = mm__load(&heap->table[0].offset);
-    need->least = need->from +
-                  ((request->granules - free_granules) << heap->granule_shift);
+    need->least =
+        need->from + ((request->granules - granules) << heap->granule_shift);
     return MM__NEED_DATA;
   }
   status = mm__index_find(heap, request->granules, UINT32_MAX, record);
@@ -229,7 +239,7 @@ int mm__heap_alloc(mm__heap *heap, const mm__request *request,
   if (mm__unlikely(status == MM_E_NO_ROOM)) {
     /* It fits exactly, or there is no record for the rest: it is given whole. */
     granules = bounds.granules;
-    status = mm__index_remove(heap, record, granules);
+    status = bounds.next != 0 ? mm__index_remove(heap, record, granules) : MM_OK;
   }
   if (mm__unlikely(status != MM_OK)) return status;
   *allocation = (mm_allocation){
@@ -247,8 +257,8 @@ int mm__heap_fits(mm__heap *heap, uint64_t granules) {
   if (mm__index_find(heap, granules, UINT32_MAX, &record) == MM_OK && record != 0)
     return 1;
   uint64_t free_granules, possible;
-  tail(heap, &free_granules, &possible);
-  return possible >= granules && free_granules < granules;
+  return find_last(heap, &record, &free_granules, &possible) == MM_OK &&
+         possible >= granules;
 }
 
 /* ---- Freeing ----------------------------------------------------------- */
@@ -288,17 +298,18 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
   /* Merge with the neighbours; what stands in the index is replaced there. */
   uint64_t granules = bounds.granules;
   uint32_t next = bounds.next;
+  uint32_t merged = 0;  /* the successor, if it was FREE */
   uint32_t indexed = 0; /* the record that stands in the index for the block */
   uint64_t indexed_granules = 0;
   mm__bounds other;
   if (next != 0 && mm__is_free(heap, next)) {
     if (!mm__block_bounds(heap, next, &other)) return MM__DONE_REBUILD;
-    indexed = next;
+    merged = next;
+    if (other.next != 0) indexed = next;
     indexed_granules = other.granules;
     granules += other.granules;
     next = other.next;
   }
-  const uint32_t merged = indexed;
   const uint32_t freed = record;
   if (prev != 0 && mm__is_free(heap, prev)) {
     if (!mm__block_bounds(heap, prev, &other) ||
@@ -310,11 +321,15 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
     granules += other.granules;
     record = prev;
   }
-  if (indexed == 0)
-    mm__index_insert(heap, record, granules);
-  else if (mm__unlikely(mm__index_replace(heap, indexed, indexed_granules, record,
-                                          granules) != MM_OK))
-    return MM__DONE_REBUILD;
+  int status = MM_OK;
+  if (indexed == 0) {
+    if (next != 0) mm__index_insert(heap, record, granules);
+  } else if (next != 0) {
+    status = mm__index_replace(heap, indexed, indexed_granules, record, granules);
+  } else {
+    status = mm__index_remove(heap, indexed, indexed_granules);
+  }
+  if (mm__unlikely(status != MM_OK)) return MM__DONE_REBUILD;
   if (merged != 0) merge_into(heap, freed, merged, next);
   if (record != freed) merge_into(heap, record, freed, next);
   return MM_OK;
@@ -328,17 +343,10 @@ int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
   /* The end is not where it was: whoever moved it spoilt the pool, or knows. */
   if (end < from || end >= to || to > heap->data_size) return MM_OK;
 
-  uint32_t last = mm__load(&sentinel->prev);
+  const uint32_t last = mm__load(&sentinel->prev);
   if (!mm__is_record(heap, last)) return MM__INCONSISTENT;
-  uint64_t granules = 0;
-  if (last != 0 && mm__is_free(heap, last)) {
-    mm__bounds bounds;
-    if (!mm__block_bounds(heap, last, &bounds) || bounds.next != 0 ||
-        mm__index_remove(heap, last, bounds.granules) != MM_OK)
-      return MM__INCONSISTENT;
-    granules = bounds.granules;
-  } else {
-    if (mm__load(&heap->table[last].next) != 0) return MM__INCONSISTENT;
+  if (mm__load(&heap->table[last].next) != 0) return MM__INCONSISTENT;
+  if (last == 0 || !mm__is_free(heap, last)) {
     int status = MM_OK;
     const uint32_t empty = take_unused(heap, &status);
     if (empty == 0)
@@ -346,11 +354,8 @@ int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
     fill_free(heap, empty, end, 0, last);
     mm__store_release(&heap->table[last].next, empty); /* truth: an empty block */
     mm__store(&sentinel->prev, empty);
-    last = empty;
   }
   mm__store_release(&sentinel->offset, to); /* truth: the last block is larger */
-  mm__index_insert(heap, last,
-                   granules + ((to - end) >> heap->granule_shift));
   return MM_OK;
 }
 

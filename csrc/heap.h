@@ -18,8 +18,9 @@
  * Invariants that hold as well whenever the lock is free (mm__heap_check()):
  *
  *   D1  `prev` mirrors `next`; no two neighbours are FREE; no block is empty.
- *   D2  Each FREE block is in the list of its size class, and nothing else is;
- *       the bitmaps say which lists are not empty.
+ *   D2  Each FREE block but the last of the chain is in the list of its size
+ *       class, and nothing else is; the bitmaps say which lists are not empty.
+ *       (The last one is taken when no other fits, and grows most often.)
  *   D3  Each record off the chain is below records_fresh and in the list of
  *       unused records, or at or above it, or spent.
  *   D4  live, live_bytes count the LIVE blocks; most_live >= live.

@@ -56,7 +56,7 @@ typedef struct mm__block {
   uint64_t state;     /* [lock] truth: generation << 24 | tag */
   uint64_t offset;    /* [lock] truth: bytes from the start of the data region */
   uint64_t size;      /* [lock] truth if LIVE: bytes asked for */
-  uint64_t owner;     /* [lock] truth if LIVE: epoch << 16 | slot of the allocator */
+  uint64_t owner;     /* [lock] truth if LIVE: whose it is, see mm__owner() */
   uint32_t type;      /* [lock] truth if LIVE: the user's type */
   uint32_t next;      /* [lock] truth: successor in the chain; 0: none */
   uint32_t prev;      /* [lock] derived: predecessor in the chain; 0: none */
@@ -65,6 +65,29 @@ typedef struct mm__block {
   uint32_t free_prev; /* [lock] derived: previous in the size class; 0: none */
   uint32_t reserved[3];
 } mm__block;
+
+/* Whose an allocation is: one word, so that adopting it is one store. The pid is
+ * for people to read; slot and epoch tell whether the owner is still attached. */
+#define MM__OWNER_PID_SHIFT 10
+#define MM__OWNER_EPOCH_SHIFT 32
+#define MM__OWNER_PID_MASK ((1u << (MM__OWNER_EPOCH_SHIFT - MM__OWNER_PID_SHIFT)) - 1)
+
+static inline uint64_t mm__owner(uint32_t epoch, uint32_t pid, uint32_t slot) {
+  return (uint64_t)epoch << MM__OWNER_EPOCH_SHIFT |
+         (uint64_t)(pid & MM__OWNER_PID_MASK) << MM__OWNER_PID_SHIFT | slot;
+}
+
+static inline uint32_t mm__owner_epoch(uint64_t owner) {
+  return (uint32_t)(owner >> MM__OWNER_EPOCH_SHIFT);
+}
+
+static inline uint32_t mm__owner_pid(uint64_t owner) {
+  return (uint32_t)(owner >> MM__OWNER_PID_SHIFT) & MM__OWNER_PID_MASK;
+}
+
+static inline uint32_t mm__owner_slot(uint64_t owner) {
+  return (uint32_t)owner & (MM_SLOTS_MAX - 1);
+}
 
 /* ---- Index over the free blocks ---------------------------------------- *
  *
@@ -148,6 +171,9 @@ typedef struct mm__birth {
   uint64_t uid;            /* [once] the user's number */
   uint8_t identity[16];    /* [once] random */
   uint8_t host[16];        /* [once] where and since when: see os.h */
+  uint64_t creator_start;  /* [once] when the creator's process began; Unix, ms */
+  uint32_t creator_pid;    /* [once] for people to read */
+  uint32_t reserved;
 } mm__birth;
 
 typedef struct mm__header {
@@ -174,6 +200,7 @@ typedef struct mm__header {
 
 _Static_assert(sizeof(mm__block) == 64, "records are 64 bytes");
 _Static_assert(sizeof(mm__slot) == 128, "slots are 128 bytes");
+_Static_assert(MM_SLOTS_MAX == 1u << MM__OWNER_PID_SHIFT, "an owner names a slot");
 _Static_assert(MM__WAIT_WORDS <= 32, "waiting_words has a bit per word");
 
 #endif

@@ -328,10 +328,11 @@ MM_API int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
 
 typedef struct mm_descriptor {
   uint8_t identity[16];               /* of the pool */
+  uint8_t host[16];                   /* where it was made: see mm_host_identity() */
   uint64_t uid;                       /* of the pool */
   uint64_t id;                        /* of the allocation; 0: names a pool */
   uint32_t type;                      /* of the allocation */
-  uint32_t is_local;                  /* 1: made on this host, since it was started */
+  uint32_t reserved;                  /* 0 */
   char name[MM_NAME_MAX + 1];         /* of the pool */
   char directory[MM_DIRECTORY_MAX + 1]; /* of the pool */
 } mm_descriptor;
@@ -352,10 +353,15 @@ MM_API int mm_allocation_serialize(const mm_pool *pool,
 
 /* Reads a descriptor without attaching. Any bytes are safe.
  *
- * MM_E_DESCRIPTOR, MM_E_VERSION, MM_E_SYSTEM(..) (it cannot be told which host
- * this is: no file descriptor left, or no /proc). */
+ * MM_E_DESCRIPTOR, MM_E_VERSION. */
 MM_API int mm_descriptor_read(const void *bytes, size_t length,
                               mm_descriptor *descriptor);
+
+/* What tells this host from all others, and from itself before it was last
+ * started. A pool whose descriptor has another one is not here.
+ *
+ * MM_E_NO_PROC, MM_E_SYSTEM(..). */
+MM_API int mm_host_identity(uint8_t identity[16]);
 
 /* ---- Waiting, in parts ------------------------------------------------- *
  *

@@ -63,6 +63,10 @@ MM_API int mm_ffi_list(mm_pool *pool, uint32_t restart, double type,
 MM_API int mm_ffi_list_free_blocks(mm_pool *pool, uint32_t restart, void *sizes,
                                    uint32_t capacity);
 
+/* mm_descriptor_read(). */
+MM_API int mm_ffi_descriptor_read(const void *bytes, uint32_t length,
+                                  mm_descriptor *descriptor);
+
 /* mm_pool_serialize(): the length in bytes, or a negative status. */
 MM_API int mm_ffi_pool_serialize(const mm_pool *pool, void *buffer,
                                  uint32_t capacity);

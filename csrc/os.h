@@ -15,6 +15,9 @@
 uint32_t mm__os_page_size(void);
 uint32_t mm__os_process_id(void);
 
+/* When this process began: milliseconds since 1970; 0 if it cannot be told. */
+uint64_t mm__os_process_start(void);
+
 /* Nanoseconds of a clock that all processes share and nobody sets. */
 uint64_t mm__os_now(void);
 
@@ -46,6 +49,12 @@ int mm__os_capacity(int directory, uint64_t *bytes);
 /* Makes a file without a name, `size` bytes long, all holes. -EFBIG where a
  * limit of the process forbids it. */
 int mm__os_create_unnamed(int directory, uint64_t size, int *file);
+
+/* Calls `visit` with each name in the directory that begins with `prefix`, until
+ * it answers other than 0; answers that, 0, or a negative errno. */
+int mm__os_each_name(int directory, const char *prefix,
+                     int (*visit)(void *context, const char *name),
+                     void *context);
 
 /* Opens a regular file for reading and writing. Never follows a symbolic link,
  * never blocks. -EINVAL: not a regular file, or not on a tmpfs. */

@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #include "os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -58,6 +60,37 @@ int mm__os_random(void *bytes, size_t length) {
   return 0;
 }
 
+/* Reads a small file of /proc as text; its length or a negative errno. */
+static ssize_t read_proc(const char *path, char *text, size_t size) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (file < 0) return -errno;
+  const ssize_t length = read(file, text, size - 1);
+  const int error = errno;
+  close(file);
+  if (length < 0) return -error;
+  text[length] = 0;
+  return length;
+}
+
+uint64_t mm__os_process_start(void) {
+  char text[1024];
+  if (read_proc("/proc/self/stat", text, sizeof text) < 0) return 0;
+  /* The 22nd field; the second one may hold anything, up to the last ')'. */
+  const char *at = strrchr(text, ')');
+  for (int field = 2; at != NULL && field < 22; field++)
+    at = strchr(at + 1, ' ');
+  if (at == NULL) return 0;
+  const uint64_t ticks = strtoull(at + 1, NULL, 10);
+  const long per_second = sysconf(_SC_CLK_TCK);
+  struct timespec booted, now;
+  clock_gettime(CLOCK_BOOTTIME, &booted);
+  clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t boot_ms = (now.tv_sec - booted.tv_sec) * 1000ll +
+                          (now.tv_nsec - booted.tv_nsec) / 1000000;
+  if (per_second <= 0 || boot_ms < 0) return 0;
+  return (uint64_t)boot_ms + ticks * 1000 / (uint64_t)per_second;
+}
+
 /* The low four bits of a hexadecimal digit, or -1. */
 static int hexadecimal(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -66,14 +99,10 @@ static int hexadecimal(char digit) {
 }
 
 int mm__os_host_identity(uint8_t identity[16]) {
-  const int file =
-      open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (file < 0) return -errno;
-  char text[40];
-  const ssize_t length = read(file, text, sizeof text);
-  const int error = errno;
-  close(file);
-  if (length < 0) return -error;
+  char text[64];
+  const ssize_t length =
+      read_proc("/proc/sys/kernel/random/boot_id", text, sizeof text);
+  if (length < 0) return (int)length;
   unsigned digits = 0;
   memset(identity, 0, 16);
   for (ssize_t at = 0; at < length && digits < 32; at++) {
@@ -193,6 +222,34 @@ int mm__os_unlink(int file, int directory, const char *name) {
     return errno == ENOENT ? 0 : -errno;
   if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino) return 0;
   return unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+int mm__os_each_name(int directory, const char *prefix,
+                     int (*visit)(void *context, const char *name),
+                     void *context) {
+  const int readable =
+      openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (readable < 0) return -errno;
+  DIR *stream = fdopendir(readable);
+  if (stream == NULL) {
+    const int error = errno;
+    close(readable);
+    return -error;
+  }
+  const size_t length = strlen(prefix);
+  int answer = 0;
+  while (answer == 0) {
+    errno = 0;
+    const struct dirent *entry = readdir(stream);
+    if (entry == NULL) {
+      answer = -errno;
+      break;
+    }
+    if (strncmp(entry->d_name, prefix, length) == 0)
+      answer = visit(context, entry->d_name);
+  }
+  closedir(stream);
+  return answer;
 }
 
 int mm__os_describe(int file, mm__os_file *description) {

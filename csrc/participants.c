@@ -54,11 +54,12 @@ static int occupy(mm_pool *pool, uint32_t index) {
   const uint32_t epoch = mm__load(&slot->epoch) + 1;
   const int was_left = mm__load(&slot->occupied) == 0;
   mm__store_release(&slot->epoch, epoch); /* nobody mistakes us for the last one */
-  mm__store(&slot->pid, mm__os_process_id());
+  const uint32_t pid = mm__os_process_id();
+  mm__store(&slot->pid, pid);
   mm__store_release(&slot->occupied, 1u);
 
   pool->slot = index;
-  pool->owner = (uint64_t)epoch << 16 | index;
+  pool->owner = mm__owner(epoch, pid, index);
   pool->lock_user = (mm__lock_user){
       .word = mm__lock_word(index, epoch), .is_alive = is_alive, .context = pool};
 

@@ -158,6 +158,8 @@ static void format(mm_pool *pool, const mm_pool_options *options) {
   birth->uid = options->uid;
   memcpy(birth->identity, pool->info.identity, sizeof birth->identity);
   memcpy(birth->host, pool->host, sizeof birth->host);
+  birth->creator_pid = mm__os_process_id();
+  birth->creator_start = mm__os_process_start();
   header->slots_committed = page / (uint32_t)sizeof(mm__slot);
   const uint32_t records = page / (uint32_t)sizeof(mm__block);
   mm__heap_format(&pool->heap, records < pool->geometry.table_capacity
@@ -224,9 +226,8 @@ int mm_pool_create(const mm_pool_options *options, mm_pool **result) {
   mm_pool *pool = handle_new(options->name, path);
   if (pool == NULL) return MM_E_SYSTEM(ENOMEM);
   pool->info.uid = options->uid;
-  int error = mm__os_random(pool->info.identity, sizeof pool->info.identity);
-  if (error == 0) error = mm__os_host_identity(pool->host);
-  status = error == -ENOENT ? MM_E_NO_PROC : system_status(error);
+  const int error = mm__os_random(pool->info.identity, sizeof pool->info.identity);
+  status = error == 0 ? mm_host_identity(pool->host) : system_status(error);
   int directory = -1;
   if (status == MM_OK) status = open_directory(path, &directory);
   if (status == MM_OK) {
@@ -274,7 +275,10 @@ int mm_pool_attach(const void *bytes, size_t length, mm_pool **result) {
   mm_descriptor descriptor;
   int status = mm_descriptor_read(bytes, length, &descriptor);
   if (status != MM_OK) return status;
-  if (!descriptor.is_local) return MM_E_NOT_LOCAL;
+  uint8_t host[16];
+  status = mm_host_identity(host);
+  if (status != MM_OK) return status;
+  if (memcmp(host, descriptor.host, sizeof host) != 0) return MM_E_NOT_LOCAL;
 
   int directory, file = -1;
   status = open_directory(descriptor.directory, &directory);

@@ -66,6 +66,7 @@ static void index_chain(mm__heap *heap) {
     mm__bounds bounds;
     if (!mm__is_record(heap, at)) return; /* changed by somebody hostile */
     if (mm__is_free(heap, at) && mm__block_bounds(heap, at, &bounds) &&
+        bounds.next != 0 &&
         mm__index_class(bounds.granules).first < MM__FIRST_LEVELS)
       mm__index_insert(heap, at, bounds.granules);
     at = mm__load(&heap->table[at].next);

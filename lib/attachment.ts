@@ -165,7 +165,9 @@ export class Attachment {
   }
 
   #wide(word: number): number {
-    return this.#unsigned[word]! + this.#unsigned[word + 1]! * 0x1_0000_0000;
+    const low = this.#unsigned[word]!;
+    const high = this.#unsigned[word + 1]!;
+    return high === 0 ? low : low + high * 0x1_0000_0000;
   }
 
   /** A new ArrayBuffer over a part of the data region that the caller has checked. */

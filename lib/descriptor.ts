@@ -10,13 +10,13 @@ import type { Native } from "./symbols.ts";
 const LENGTH_MAX = 1408;
 
 // mm_descriptor: where its fields lie, in bytes.
-const DESCRIPTOR_SIZE = 1272;
-const UID = 16;
-const ID = 24;
-const TYPE = 32;
-const IS_LOCAL = 36;
-const NAME = 40;
-const DIRECTORY = 241;
+const DESCRIPTOR_SIZE = 1288;
+const HOST = 16;
+const UID = 32;
+const ID = 40;
+const TYPE = 48;
+const NAME = 56;
+const DIRECTORY = 257;
 
 const decoder = new TextDecoder();
 
@@ -30,6 +30,9 @@ interface Pointers {
   readonly bytes: Deno.PointerObject;
   readonly parsed: Deno.PointerObject;
 }
+
+/** What descriptors of this host have at HOST; null: not asked for yet. */
+let host: Int32Array<ArrayBuffer> | null = null;
 
 let pointers: Pointers | null = null;
 
@@ -55,7 +58,19 @@ export function readDescriptor(serialized: Uint8Array): number {
   bytes.set(serialized);
   length = count;
   const areas = pointersOf();
-  return native.mm_descriptor_read(areas.bytes, BigInt(length), areas.parsed);
+  const status = native.mm_ffi_descriptor_read(
+    areas.bytes,
+    length,
+    areas.parsed,
+  );
+  return status === OK && host === null ? readHost(native) : status;
+}
+
+function readHost(native: Native): number {
+  const identity = new Int32Array(4);
+  const status = native.mm_host_identity(identity);
+  if (status === OK) host = identity;
+  return status;
 }
 
 /** Whether the descriptor that was read last names an allocation; else it names a pool. */
@@ -65,7 +80,10 @@ export function namesAllocation(): boolean {
 
 /** Whether the descriptor that was read last was made on this host. */
 export function isLocal(): boolean {
-  return words[IS_LOCAL / 4] !== 0;
+  const word = HOST / 4;
+  return host !== null && words[word] === host[0] &&
+    words[word + 1] === host[1] && words[word + 2] === host[2] &&
+    words[word + 3] === host[3];
 }
 
 /** Low half of the allocation's id in the descriptor that was read last. */

@@ -142,11 +142,17 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  mm_descriptor_read: {
+  mm_ffi_descriptor_read: {
     parameters: [
       "pointer", // const void *bytes
-      "usize", // size_t length
+      "u32", // uint32_t length
       "pointer", // mm_descriptor *descriptor
+    ],
+    result: "i32",
+  },
+  mm_host_identity: {
+    parameters: [
+      "buffer", // uint8_t identity[16]
     ],
     result: "i32",
   },
