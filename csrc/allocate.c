@@ -111,13 +111,9 @@ int mm_alloc(mm_pool *pool, uint64_t size, uint32_t type,
 
 /* ---- Freeing ----------------------------------------------------------- */
 
-int mm_free(mm_pool *pool, uint64_t id) {
-  int status = mm__enter(pool);
-  if (mm__unlikely(status != MM_OK)) return status;
-  status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
-  if (mm__unlikely(status != MM_OK)) return status;
-
-  status = mm__heap_free(&pool->heap, id);
+/* For the lock's holder; *to_wake is the slot to wake afterwards. */
+static int locked_free(mm_pool *pool, uint64_t id, uint32_t *to_wake) {
+  int status = mm__heap_free(&pool->heap, id);
   if (mm__unlikely(status == MM__INCONSISTENT)) {
     status = mm__recover(pool);
     if (status == MM_OK) status = mm__heap_free(&pool->heap, id);
@@ -127,8 +123,29 @@ int mm_free(mm_pool *pool, uint64_t id) {
     }
   }
   if (mm__unlikely(status == MM__DONE_REBUILD)) status = mm__recover(pool);
-  const uint32_t to_wake =
-      mm__likely(status == MM_OK) ? mm__wait_freed(pool) : MM__NOBODY;
+  *to_wake = mm__likely(status == MM_OK) ? mm__wait_freed(pool) : MM__NOBODY;
+  return status;
+}
+
+int mm_free(mm_pool *pool, uint64_t id) {
+  int status = mm__enter(pool);
+  if (mm__unlikely(status != MM_OK)) return status;
+  status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (mm__unlikely(status != MM_OK)) return status;
+  uint32_t to_wake;
+  status = locked_free(pool, id, &to_wake);
+  mm__unlock(pool);
+  mm__wait_wake(pool, to_wake);
+  return status;
+}
+
+int mm__free_owned(mm_pool *pool, uint64_t id, uint64_t owner) {
+  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (status != MM_OK) return status;
+  uint32_t to_wake = MM__NOBODY;
+  status = mm__heap_belongs_to(&pool->heap, id, owner)
+               ? locked_free(pool, id, &to_wake)
+               : MM_E_STALE;
   mm__unlock(pool);
   mm__wait_wake(pool, to_wake);
   return status;

@@ -15,4 +15,7 @@
 int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
                  uint32_t patience_ms, mm_allocation *allocation);
 
+/* As mm_free(), if the allocation still belongs to `owner`; else MM_E_STALE. */
+int mm__free_owned(mm_pool *pool, uint64_t id, uint64_t owner);
+
 #endif

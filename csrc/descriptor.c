@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "descriptor.h"
 #include "handle.h"
 #include "names.h"
 
@@ -51,8 +52,9 @@ static uint8_t *put_number(uint8_t *at, uint64_t number, size_t length) {
   return at;
 }
 
-static int write_descriptor(const mm_pool *pool, const mm_allocation *allocation,
-                            void *buffer, size_t capacity, size_t *length) {
+int mm__descriptor_write(const mm__described *pool,
+                         const mm_allocation *allocation, void *buffer,
+                         size_t capacity, size_t *length) {
   const size_t name_length = strlen(pool->name);
   const size_t directory_length =
       mm__directory_is_default(pool->directory) ? 0 : strlen(pool->directory);
@@ -63,8 +65,8 @@ static int write_descriptor(const mm_pool *pool, const mm_allocation *allocation
   uint8_t *at = buffer;
   at = put(at, allocation != NULL ? allocation_magic : pool_magic, 4);
   at = put(at, pool->host, 16);
-  at = put(at, pool->info.identity, 16);
-  at = put_number(at, pool->info.uid, 8);
+  at = put(at, pool->identity, 16);
+  at = put_number(at, pool->uid, 8);
   if (allocation != NULL) {
     at = put_number(at, allocation->id, 8);
     at = put_number(at, allocation->type, 4);
@@ -78,14 +80,26 @@ static int write_descriptor(const mm_pool *pool, const mm_allocation *allocation
   return MM_OK;
 }
 
+static mm__described described(const mm_pool *pool) {
+  return (mm__described){
+      .host = pool->host,
+      .identity = pool->info.identity,
+      .uid = pool->info.uid,
+      .name = pool->name,
+      .directory = pool->directory,
+  };
+}
+
 int mm_pool_serialize(const mm_pool *pool, void *buffer, size_t capacity,
                       size_t *length) {
-  return write_descriptor(pool, NULL, buffer, capacity, length);
+  const mm__described self = described(pool);
+  return mm__descriptor_write(&self, NULL, buffer, capacity, length);
 }
 
 int mm_allocation_serialize(const mm_pool *pool, const mm_allocation *allocation,
                             void *buffer, size_t capacity, size_t *length) {
-  return write_descriptor(pool, allocation, buffer, capacity, length);
+  const mm__described self = described(pool);
+  return mm__descriptor_write(&self, allocation, buffer, capacity, length);
 }
 
 /* ---- Reading ----------------------------------------------------------- */

@@ -1,6 +1,11 @@
 /* ffi.c - see managed_memory_ffi.h. */
 #include "handle.h"
 
+/* Callers read these in place. */
+_Static_assert(sizeof(mm_ffi_results) == MM_FFI_RESULTS_SIZE, "as documented");
+_Static_assert(sizeof(mm_pool_entry) == 1664, "as callers allot");
+_Static_assert(sizeof(mm_descriptor) == 1288, "as callers allot");
+
 /* 1 if the double is a whole number from 0 to 2^53 - 1. */
 static int to_whole(double number, uint64_t *whole) {
   if (!(number >= 0 && number <= (double)MM_SIZE_MAX)) return 0;
@@ -50,6 +55,25 @@ int mm_ffi_find(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
 
 int mm_ffi_read_stats(mm_pool *pool) {
   return mm_pool_read_stats(pool, &pool->results.stats);
+}
+
+int mm_ffi_owner_of(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
+  return mm_owner_of(pool, to_id(id_low, id_high), &pool->results.owner);
+}
+
+int mm_ffi_adopt(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
+  return mm_adopt(pool, to_id(id_low, id_high));
+}
+
+int mm_ffi_reclaim(mm_pool *pool) {
+  return mm_reclaim(pool, &pool->results.reclaimed);
+}
+
+int mm_ffi_pool_list(const char *directory, void *entries, uint32_t capacity) {
+  size_t count = 0;
+  const int status = mm_pool_list(directory, entries, capacity, &count);
+  if (status != MM_OK) return status;
+  return count < INT32_MAX ? (int)count : INT32_MAX;
 }
 
 int mm_ffi_list(mm_pool *pool, uint32_t restart, double type, void *entries,

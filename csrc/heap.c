@@ -271,14 +271,34 @@ static void merge_into(mm__heap *heap, uint32_t left, uint32_t record,
   give_unused(heap, record);
 }
 
-int mm__heap_free(mm__heap *heap, uint64_t id) {
-  mm__heap_shared *shared = heap->shared;
-  uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
+/* The record of a live allocation; 0: there is none of that id. */
+static uint32_t live_record(const mm__heap *heap, uint64_t id) {
+  const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
   const uint64_t generation = id >> heap->index_bits;
   if (record == 0 || !mm__is_record(heap, record) ||
       generation >= heap->generation_limit ||
       mm__load(&heap->table[record].state) != mm__state(generation, MM__LIVE))
-    return MM_E_STALE;
+    return 0;
+  return record;
+}
+
+int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner) {
+  const uint32_t record = live_record(heap, id);
+  if (record == 0) return MM_E_STALE;
+  mm__store_release(&heap->table[record].owner, owner); /* truth: adopted */
+  return MM_OK;
+}
+
+int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner) {
+  const uint32_t record = live_record(heap, id);
+  return record != 0 && mm__load(&heap->table[record].owner) == owner;
+}
+
+int mm__heap_free(mm__heap *heap, uint64_t id) {
+  mm__heap_shared *shared = heap->shared;
+  uint32_t record = live_record(heap, id);
+  const uint64_t generation = id >> heap->index_bits;
+  if (record == 0) return MM_E_STALE;
 
   mm__bounds bounds;
   const uint32_t prev = mm__load(&heap->table[record].prev);

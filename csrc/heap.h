@@ -87,6 +87,12 @@ int mm__heap_alloc(mm__heap *heap, const mm__request *request,
 /* Frees: MM_OK, MM_E_STALE, MM__INCONSISTENT, MM__DONE_REBUILD. */
 int mm__heap_free(mm__heap *heap, uint64_t id);
 
+/* Makes `owner` the owner: MM_OK or MM_E_STALE. */
+int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner);
+
+/* 1 if the allocation lives and belongs to `owner`. */
+int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner);
+
 /* 1 if an allocation of that many granules would succeed now, as far as the
  * heap can know. */
 int mm__heap_fits(mm__heap *heap, uint64_t granules);

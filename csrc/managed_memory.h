@@ -151,6 +151,7 @@ typedef enum mm_status {
   MM_E_STALE = -21,      /* no such allocation: freed, or never made */
   MM_E_BUFFER = -22,     /* the caller's buffer is too small */
   MM_E_NO_PROC = -23,    /* /proc is not mounted */
+  MM_E_IN_USE = -24,     /* a living process is attached */
 } mm_status;
 
 /* An error of the operating system: MM_E_SYSTEM(errno). */
@@ -242,19 +243,6 @@ MM_API const mm_pool_info *mm_pool_describe(const mm_pool *pool);
 /* MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT. */
 MM_API int mm_pool_read_stats(mm_pool *pool, mm_pool_stats *stats);
 
-/* Who uses the pool of a name; for messages and tools. */
-typedef struct mm_pool_probe_result {
-  uint32_t is_pool;  /* 1: the file is a pool that this release understands */
-  uint32_t attached; /* 1: at least one living process is attached */
-  uint64_t size;     /* bytes of the data region, where is_pool */
-} mm_pool_probe_result;
-
-/* Looks at the pool of a name (directory NULL: /dev/shm) without attaching.
- *
- * MM_E_NAME, MM_E_DIRECTORY, MM_E_NOT_FOUND, MM_E_SYSTEM(..). */
-MM_API int mm_pool_probe(const char *name, const char *directory,
-                         mm_pool_probe_result *result);
-
 /* ---- Allocations ------------------------------------------------------- */
 
 /* Types below 2^32 that are not named here are the user's own. */
@@ -323,6 +311,78 @@ MM_API int mm_list(mm_pool *pool, uint64_t *cursor, int64_t type,
  * MM_E_INVALID, MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT. */
 MM_API int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
                                size_t capacity, size_t *count);
+
+/* ---- Ownership --------------------------------------------------------- *
+ *
+ * An allocation belongs to the attachment that made it, or that adopted it
+ * last. That is for people and for mm_reclaim(): anybody may use and free it.
+ * Allocations outlive their owners until somebody frees or reclaims them. */
+
+typedef struct mm_owner {
+  uint32_t pid;      /* of the process, in its own PID namespace */
+  uint32_t is_alive; /* 1: that attachment still exists */
+} mm_owner;
+
+/* MM_E_STALE, MM_E_DESTROYED, MM_E_CORRUPT. */
+MM_API int mm_owner_of(mm_pool *pool, uint64_t id, mm_owner *owner);
+
+/* Makes this handle the owner.
+ *
+ * MM_E_STALE, MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT. */
+MM_API int mm_adopt(mm_pool *pool, uint64_t id);
+
+typedef struct mm_reclaimed {
+  uint64_t allocations; /* how many were freed */
+  uint64_t bytes;       /* their sizes, as asked for */
+} mm_reclaimed;
+
+/* Frees the allocations whose owner was gone when the call began: its process
+ * died, or it detached. When it fails, what was reclaimed until then is counted
+ * in *reclaimed all the same.
+ *
+ * MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT. */
+MM_API int mm_reclaim(mm_pool *pool, mm_reclaimed *reclaimed);
+
+/* ---- Pools by name ----------------------------------------------------- */
+
+/* One pool of this host, as a file shows it, without attaching to it. */
+typedef struct mm_pool_entry {
+  char name[MM_NAME_MAX + 1];
+  uint8_t is_pool;          /* 1: a pool that this release understands, and all
+                               below is known; 0: something else of that name */
+  uint8_t is_destroyed;     /* 1: its destroyer died before it removed the name */
+  uint8_t reserved[5];
+  uint64_t size;            /* bytes of the data region */
+  uint64_t used;            /* bytes in live blocks */
+  uint64_t uid;             /* the user's number */
+  uint64_t creator_start;   /* when its process began: ms since 1970; 0: unknown */
+  uint32_t creator_pid;     /* in its own PID namespace */
+  uint32_t processes;       /* living processes that are attached */
+  uint32_t attachments;     /* living attachments; 0: the pool is an orphan */
+  uint32_t descriptor_length; /* bytes */
+  uint8_t descriptor[MM_DESCRIPTOR_MAX]; /* to attach to it */
+} mm_pool_entry;
+
+/* Looks at the pool of a name (directory NULL: /dev/shm).
+ *
+ * MM_E_NAME, MM_E_DIRECTORY, MM_E_NOT_FOUND, MM_E_SYSTEM(..). */
+MM_API int mm_pool_probe(const char *name, const char *directory,
+                         mm_pool_entry *entry);
+
+/* Looks at all pools of a directory (NULL: /dev/shm) that this user may read.
+ * *count is how many there are, of which the first `capacity` are in `entries`.
+ *
+ * MM_E_DIRECTORY, MM_E_SYSTEM(..). */
+MM_API int mm_pool_list(const char *directory, mm_pool_entry *entries,
+                        size_t capacity, size_t *count);
+
+/* Destroys the pool of a name, and removes its file, also one that is not, or
+ * not any more, a pool. Refuses while somebody is attached, unless `force` is 1.
+ *
+ * MM_E_NAME, MM_E_DIRECTORY, MM_E_NOT_FOUND, MM_E_IN_USE, MM_E_BUSY,
+ * MM_E_NOT_A_POOL (a directory, a link; it stays), MM_E_SYSTEM(..). */
+MM_API int mm_pool_remove(const char *name, const char *directory,
+                          uint32_t force);
 
 /* ---- Descriptors ------------------------------------------------------- */
 

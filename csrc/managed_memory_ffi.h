@@ -25,9 +25,11 @@ typedef struct mm_ffi_results {
   uint64_t ticket;          /* byte 56: last wait_ticket */
   uint64_t count;           /* byte 64: entries of the last list, list_free_blocks */
   uint64_t cursor;          /* byte 72: where the next list, list_free_blocks goes on */
+  mm_owner owner;           /* byte 80: last owner_of */
+  mm_reclaimed reclaimed;   /* byte 88: last reclaim */
 } mm_ffi_results;
 
-#define MM_FFI_RESULTS_SIZE 80u
+#define MM_FFI_RESULTS_SIZE 104u
 
 /* The handle's result area: MM_FFI_RESULTS_SIZE bytes, valid until detach. */
 MM_API void *mm_ffi_results_of(mm_pool *pool);
@@ -53,6 +55,20 @@ MM_API int mm_ffi_find(mm_pool *pool, uint32_t id_low, uint32_t id_high);
 
 /* mm_pool_read_stats(); result in stats. */
 MM_API int mm_ffi_read_stats(mm_pool *pool);
+
+/* mm_owner_of(); result in owner. */
+MM_API int mm_ffi_owner_of(mm_pool *pool, uint32_t id_low, uint32_t id_high);
+
+/* mm_adopt(). */
+MM_API int mm_ffi_adopt(mm_pool *pool, uint32_t id_low, uint32_t id_high);
+
+/* mm_reclaim(); result in reclaimed. */
+MM_API int mm_ffi_reclaim(mm_pool *pool);
+
+/* mm_pool_list(): how many pools there are, or a negative status. `entries` is
+ * room for `capacity` of mm_pool_entry. */
+MM_API int mm_ffi_pool_list(const char *directory, void *entries,
+                            uint32_t capacity);
 
 /* mm_list(): `type` is a type or -1, `entries` room for `capacity` of
  * mm_allocation; results in count and cursor. `restart` 1 starts at 0. */

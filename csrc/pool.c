@@ -1,4 +1,4 @@
-/* pool.c - a pool's life: create, attach, detach, destroy, probe. */
+/* pool.c - a pool's life: create, attach, detach, destroy. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,28 +7,9 @@
 #include "handle.h"
 #include "names.h"
 #include "participants.h"
+#include "pool_file.h"
 #include "shared.h"
 #include "wait.h"
-
-#define UNLINK_PATIENCE_MS 1000u
-
-/* What a negative errno means where nothing more is known. */
-static int system_status(int error) {
-  switch (-error) {
-    case 0: return MM_OK;
-    case ENOSPC:
-    case EDQUOT: return MM_E_FS_FULL;
-    case EFBIG: return MM_E_TOO_LARGE;
-    case ENOSYS: return MM_E_NO_PROC;
-    default: return MM_E_SYSTEM(-error);
-  }
-}
-
-static int open_directory(const char *path, int *directory) {
-  const int error = mm__os_open_directory(path, directory);
-  return error == -ENOTSUP || error == -ENOTDIR ? MM_E_DIRECTORY
-                                                : system_status(error);
-}
 
 /* ---- Handles ----------------------------------------------------------- */
 
@@ -69,7 +50,7 @@ static int handle_open(mm_pool *pool, int mapped, const mm__geometry *geometry) 
   if (error == 0) error = mm__os_describe(pool->file, &pool->identity);
   void *address = NULL;
   if (error == 0) error = mm__os_map(mapped, geometry->file_size, &address);
-  if (error != 0) return system_status(error);
+  if (error != 0) return mm__system_status(error);
   uint8_t *base = address;
   pool->geometry = *geometry;
   pool->header = address;
@@ -87,63 +68,6 @@ static int handle_open(mm_pool *pool, int mapped, const mm__geometry *geometry) 
 }
 
 const mm_pool_info *mm_pool_describe(const mm_pool *pool) { return &pool->info; }
-
-/* ---- Reading a header that is not mapped ------------------------------- */
-
-/* Reads and checks it: MM_OK, MM_E_NOT_A_POOL, MM_E_VERSION, MM_E_CORRUPT. */
-static int read_birth(int file, const mm__os_file *description,
-                      mm__birth *birth) {
-  if (description->size < sizeof(mm__header)) return MM_E_NOT_A_POOL;
-  const int error = mm__os_read(file, birth, sizeof *birth, 0);
-  if (error != 0) return system_status(error);
-  if (birth->magic != MM__MAGIC) return MM_E_NOT_A_POOL;
-  if (birth->layout_version != MM__LAYOUT_VERSION ||
-      birth->header_size != sizeof(mm__header))
-    return MM_E_VERSION;
-  if (!mm__geometry_is_valid(&birth->geometry) ||
-      birth->geometry.file_size != description->size ||
-      birth->geometry.page_size != mm__os_page_size())
-    return MM_E_CORRUPT;
-  return MM_OK;
-}
-
-static int read_destroyed(int file, uint32_t *destroyed) {
-  return system_status(mm__os_read(file, destroyed, sizeof *destroyed,
-                                   offsetof(mm__header, destroyed)));
-}
-
-/* ---- Removing names ---------------------------------------------------- */
-
-/* Removes the name, if it still leads to that file. One at a time per file, so
- * that between the check and the removal nobody can put another pool there. */
-static int unlink_name(int file, int directory, const char *file_name) {
-  int error = -EAGAIN;
-  for (uint32_t waited = 0; waited <= UNLINK_PATIENCE_MS; waited++) {
-    error = mm__os_lock_byte(file, MM__UNLINK_BYTE);
-    if (error != -EAGAIN) break;
-    mm__os_sleep(1000000);
-  }
-  if (error == -EAGAIN) return MM_E_BUSY;
-  if (error == 0) error = mm__os_unlink(file, directory, file_name);
-  return system_status(error);
-}
-
-/* A destroyer that was killed leaves the name of a destroyed pool behind:
- * finishes its work. 1 if the name is free now. */
-static int finish_destroyed(int directory, const char *file_name) {
-  int file;
-  if (mm__os_open(directory, file_name, &file) != 0) return 0;
-  mm__os_file description;
-  mm__birth birth;
-  uint32_t destroyed = 0;
-  const int is_free =
-      mm__os_describe(file, &description) == 0 &&
-      read_birth(file, &description, &birth) == MM_OK &&
-      read_destroyed(file, &destroyed) == MM_OK && destroyed != 0 &&
-      unlink_name(file, directory, file_name) == MM_OK;
-  mm__os_close(file); /* and with it goes the lock on MM__UNLINK_BYTE */
-  return is_free;
-}
 
 /* ---- Create ------------------------------------------------------------ */
 
@@ -174,17 +98,17 @@ static int create_in(int directory, const mm_pool_options *options,
   const uint64_t head = mm__geometry_head(geometry);
   const uint64_t page = geometry->page_size;
   int error = mm__os_capacity(directory, &capacity);
-  if (error != 0) return system_status(error);
+  if (error != 0) return mm__system_status(error);
   if (geometry->data_size > capacity ||
       head + page > capacity - geometry->data_size)
     return MM_E_TOO_LARGE;
 
   int mapped;
   error = mm__os_create_unnamed(directory, geometry->file_size, &mapped);
-  if (error != 0) return system_status(error);
+  if (error != 0) return mm__system_status(error);
   error = mm__os_commit(mapped, 0, head);
   if (error == 0) error = mm__os_commit(mapped, geometry->table_offset, page);
-  int status = system_status(error);
+  int status = mm__system_status(error);
   if (status == MM_OK) status = handle_open(pool, mapped, geometry);
   if (status == MM_OK) {
     format(pool, options);
@@ -195,14 +119,14 @@ static int create_in(int directory, const mm_pool_options *options,
     mm__file_name(options->name, file_name);
     const uint32_t mode = options->mode == 0 ? 0600u : options->mode & 0777u;
     error = mm__os_publish(mapped, directory, file_name, mode);
-    if (error == -EEXIST && finish_destroyed(directory, file_name))
+    if (error == -EEXIST && mm__file_finish_destroyed(directory, file_name))
       error = mm__os_publish(mapped, directory, file_name, mode);
     if (error == -EEXIST)
       status = MM_E_EXISTS;
     else if (error == -ENOENT)
       status = MM_E_NO_PROC;
     else
-      status = system_status(error);
+      status = mm__system_status(error);
   }
   mm__os_close(mapped);
   return status;
@@ -227,9 +151,9 @@ int mm_pool_create(const mm_pool_options *options, mm_pool **result) {
   if (pool == NULL) return MM_E_SYSTEM(ENOMEM);
   pool->info.uid = options->uid;
   const int error = mm__os_random(pool->info.identity, sizeof pool->info.identity);
-  status = error == 0 ? mm_host_identity(pool->host) : system_status(error);
+  status = error == 0 ? mm_host_identity(pool->host) : mm__system_status(error);
   int directory = -1;
-  if (status == MM_OK) status = open_directory(path, &directory);
+  if (status == MM_OK) status = mm__file_directory(path, &directory);
   if (status == MM_OK) {
     status = create_in(directory, options, &geometry, pool);
     mm__os_close(directory);
@@ -248,12 +172,12 @@ static int attach_to(int file, const mm_descriptor *descriptor, mm_pool *pool) {
   mm__os_file description;
   mm__birth birth;
   uint32_t destroyed = 0;
-  int status = system_status(mm__os_describe(file, &description));
-  if (status == MM_OK) status = read_birth(file, &description, &birth);
+  int status = mm__system_status(mm__os_describe(file, &description));
+  if (status == MM_OK) status = mm__file_birth(file, &description, &birth);
   if (status != MM_OK) return status;
   if (memcmp(birth.identity, descriptor->identity, 16) != 0)
     return MM_E_REPLACED;
-  status = read_destroyed(file, &destroyed);
+  status = mm__file_destroyed(file, &destroyed);
   if (status == MM_OK && destroyed != 0) status = MM_E_DESTROYED;
   if (status != MM_OK) return status;
 
@@ -266,7 +190,7 @@ static int attach_to(int file, const mm_descriptor *descriptor, mm_pool *pool) {
 
   /* It may have been destroyed before our slot could be seen. */
   if (mm__load_acquire(&pool->header->destroyed) != 0) return MM_E_DESTROYED;
-  status = system_status(mm__os_describe(pool->file, &description));
+  status = mm__system_status(mm__os_describe(pool->file, &description));
   if (status == MM_OK && description.links == 0) status = MM_E_NOT_FOUND;
   return status;
 }
@@ -281,7 +205,7 @@ int mm_pool_attach(const void *bytes, size_t length, mm_pool **result) {
   if (memcmp(host, descriptor.host, sizeof host) != 0) return MM_E_NOT_LOCAL;
 
   int directory, file = -1;
-  status = open_directory(descriptor.directory, &directory);
+  status = mm__file_directory(descriptor.directory, &directory);
   if (status == MM_E_SYSTEM(ENOENT)) return MM_E_NOT_FOUND;
   if (status != MM_OK) return status;
   char file_name[MM__FILE_NAME_SIZE];
@@ -290,7 +214,7 @@ int mm_pool_attach(const void *bytes, size_t length, mm_pool **result) {
   mm__os_close(directory);
   if (error == -ENOENT) return MM_E_NOT_FOUND;
   if (error == -EINVAL) return MM_E_NOT_A_POOL;
-  if (error != 0) return system_status(error);
+  if (error != 0) return mm__system_status(error);
 
   mm_pool *pool = handle_new(descriptor.name, descriptor.directory);
   status = pool != NULL ? attach_to(file, &descriptor, pool) : MM_E_SYSTEM(ENOMEM);
@@ -347,44 +271,11 @@ int mm_pool_destroy(mm_pool *pool) {
   mm__wait_wake_all(pool);
 
   int directory;
-  status = open_directory(pool->directory, &directory);
+  status = mm__file_directory(pool->directory, &directory);
   if (status != MM_OK) return status;
   char file_name[MM__FILE_NAME_SIZE];
   mm__file_name(pool->name, file_name);
-  status = unlink_name(pool->file, directory, file_name);
+  status = mm__file_unlink(pool->file, directory, file_name);
   mm__os_close(directory);
   return status;
-}
-
-/* ---- Probe ------------------------------------------------------------- */
-
-int mm_pool_probe(const char *name, const char *path,
-                  mm_pool_probe_result *result) {
-  if (name == NULL || !mm__name_is_valid(name)) return MM_E_NAME;
-  if (path == NULL) path = MM__DEFAULT_DIRECTORY;
-  if (!mm__directory_is_valid(path)) return MM_E_DIRECTORY;
-  int directory, file;
-  const int status = open_directory(path, &directory);
-  if (status != MM_OK) return status;
-  char file_name[MM__FILE_NAME_SIZE];
-  mm__file_name(name, file_name);
-  const int error = mm__os_open_for_reading(directory, file_name, &file);
-  mm__os_close(directory);
-  if (error == -ENOENT) return MM_E_NOT_FOUND;
-  if (error != 0 && error != -EINVAL) return system_status(error);
-
-  memset(result, 0, sizeof *result);
-  if (error == -EINVAL) return MM_OK;
-  mm__os_file description;
-  mm__birth birth;
-  if (mm__os_describe(file, &description) == 0 &&
-      read_birth(file, &description, &birth) == MM_OK) {
-    const mm__geometry *geometry = &birth.geometry;
-    result->is_pool = 1;
-    result->size = geometry->data_size;
-    result->attached = mm__os_is_locked(file, geometry->slots_offset,
-                                        MM_SLOTS_MAX * sizeof(mm__slot)) != 0;
-  }
-  mm__os_close(file);
-  return MM_OK;
 }

@@ -37,6 +37,7 @@ const char *mm_strerror(int status) {
     case MM_E_STALE: return "the allocation was freed";
     case MM_E_BUFFER: return "the buffer is too small";
     case MM_E_NO_PROC: return "/proc is not mounted";
+    case MM_E_IN_USE: return "a living process is attached";
     default: return "unknown status";
   }
 }

@@ -38,7 +38,7 @@ const INFO_MAX_ALLOCATIONS = 40;
 const INFO_NAME = 56;
 
 // mm_ffi_results: its size in bytes, and where its fields lie, in 32-bit words.
-const RESULTS_SIZE = 80;
+const RESULTS_SIZE = 104;
 const RESULT_OFFSET = 2;
 const RESULT_SIZE = 4;
 const RESULT_TYPE = 6;
@@ -48,10 +48,10 @@ const RESULT_MOST_ALLOCATIONS = 12;
 const RESULT_TICKET = 14;
 const RESULT_COUNT = 16;
 
-// mm_pool_probe_result: its size in bytes, and where its fields lie, in 32-bit words.
-const PROBE_SIZE = 16;
-const PROBE_IS_POOL = 0;
-const PROBE_ATTACHED = 1;
+// mm_pool_entry: its size, and where its fields lie, in bytes.
+const ENTRY_SIZE = 1664;
+const ENTRY_IS_POOL = 201;
+const ENTRY_ATTACHMENTS = 248;
 
 const { getArrayBuffer, getCString } = Deno.UnsafePointerView;
 const encoder = new TextEncoder();
@@ -282,18 +282,18 @@ function existsError(
   name: Uint8Array<ArrayBuffer>,
   directory: Uint8Array<ArrayBuffer> | null,
 ): ManagedMemoryError {
-  const result = new Uint32Array(PROBE_SIZE / 4);
-  const status = native.mm_pool_probe(name, directory, result);
+  const entry = new DataView(new ArrayBuffer(ENTRY_SIZE));
+  const status = native.mm_pool_probe(name, directory, entry);
   const file = `${
     pool.directory ?? DEFAULT_DIRECTORY
   }/managed-memory.${pool.name}`;
   let reason: string;
   if (status !== OK) {
     reason = "the name was in use";
-  } else if (result[PROBE_IS_POOL] === 0) {
+  } else if (entry.getUint8(ENTRY_IS_POOL) === 0) {
     reason =
       `the name is in use by something that is not a pool of this release: ${file}`;
-  } else if (result[PROBE_ATTACHED] === 0) {
+  } else if (entry.getUint32(ENTRY_ATTACHMENTS, true) === 0) {
     reason =
       "the name is in use by an orphan, a pool that no living process is attached to; " +
       `to remove it, delete ${file}`;

@@ -56,7 +56,7 @@ export const SYMBOLS = {
     parameters: [
       "buffer", // const char *name
       "buffer", // const char *directory
-      "buffer", // mm_pool_probe_result *result
+      "buffer", // mm_pool_entry *entry
     ],
     result: "i32",
   },
