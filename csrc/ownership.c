@@ -3,11 +3,10 @@
 #include "block.h"
 #include "participants.h"
 
-/* What is known of each slot during one call: asking costs a system call. */
-enum { NOT_ASKED = 0, HELD = 1, NOT_HELD = 2 };
-
+/* The slots that somebody held during this call: asking costs a system call.
+ * That nobody holds one is not kept: it may be taken the next moment. */
 typedef struct census {
-  uint8_t slots[MM_SLOTS_MAX];
+  uint8_t is_held[MM_SLOTS_MAX];
 } census;
 
 /* 1 if the attachment that the word names still exists. */
@@ -17,10 +16,10 @@ static int is_attached(mm_pool *pool, uint64_t owner, census *known) {
   if (slot == pool->slot || slot >= mm__participant_limit(pool) ||
       mm__load(&pool->slots[slot].epoch) != mm__owner_epoch(owner))
     return 0;
-  if (known->slots[slot] == NOT_ASKED)
-    known->slots[slot] = mm__participant_is_alive(pool, slot) ? HELD : NOT_HELD;
+  if (!known->is_held[slot])
+    known->is_held[slot] = (uint8_t)mm__participant_is_alive(pool, slot);
   /* Whoever took the slot meanwhile has raised the epoch first. */
-  return known->slots[slot] == HELD &&
+  return known->is_held[slot] &&
          mm__load_acquire(&pool->slots[slot].epoch) == mm__owner_epoch(owner);
 }
 
@@ -47,7 +46,7 @@ int mm_owner_of(mm_pool *pool, uint64_t id, mm_owner *owner) {
   status = read_owner(pool, record, &found, &word);
   if (status != MM_OK) return status;
   if (found != id) return MM_E_STALE;
-  census known = {{NOT_ASKED}};
+  census known = {{0}};
   owner->pid = mm__owner_pid(word);
   owner->is_alive = (uint32_t)is_attached(pool, word, &known);
   return MM_OK;
@@ -66,7 +65,7 @@ int mm_reclaim(mm_pool *pool, mm_reclaimed *reclaimed) {
   *reclaimed = (mm_reclaimed){0, 0};
   int status = mm__enter(pool);
   if (status != MM_OK) return status;
-  census known = {{NOT_ASKED}};
+  census known = {{0}};
   mm__heap_begin(&pool->heap);
   for (uint32_t record = 1; record < pool->heap.limit; record++) {
     uint64_t id, owner;

@@ -158,10 +158,11 @@ static int remove_file(int file, int directory, const char *file_name,
   mm__birth birth;
   int status = mm__system_status(mm__os_describe(file, &description));
   if (status != MM_OK) return status;
+  /* Wherever a pool's slots lie, also those of another release. */
+  const uint64_t first = MM__GROW_BYTE + 1;
+  if (!force && mm__os_is_locked(file, first, INT64_MAX - first) != 0)
+    return MM_E_IN_USE;
   if (mm__file_birth(file, &description, &birth) == MM_OK) {
-    if (!force && mm__os_is_locked(file, birth.geometry.slots_offset,
-                                   MM_SLOTS_MAX * sizeof(mm__slot)) != 0)
-      return MM_E_IN_USE;
     status = mark_destroyed(file);
     if (status != MM_OK) return status;
   }
