@@ -40,3 +40,4 @@ export {
 } from "./lib/errors.ts";
 export type { AllocBlockingOptions, PoolAttributes } from "./lib/options.ts";
 export { MemoryPool } from "./lib/pool.ts";
+export type { PoolListing } from "./lib/registry.ts";

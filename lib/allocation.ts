@@ -24,6 +24,7 @@ import {
   allocationAttachError,
   attachError,
   callError,
+  E_BUSY,
   E_CORRUPT,
   E_DESCRIPTOR,
   E_DESTROYED,
@@ -286,6 +287,37 @@ export class MemoryAlloc implements Disposable {
   }
 
   /**
+   * Whose the allocation is: that of the thread that made it, or that adopted it
+   * last. It is for people and for {@linkcode MemoryPool.reclaim}: anybody may
+   * use and free it, and it outlives its owner.
+   *
+   * @returns The owner's process id, in its own PID namespace, and whether it is
+   * still attached to the pool: false when its process has ended, and also when
+   * it has detached.
+   * @throws {AllocationError} if the allocation was freed or detached.
+   * @throws {PoolError} if the pool was destroyed, is corrupt, or is on another
+   * host.
+   *
+   * @example Seeing whose an allocation is
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * using allocation = pool.alloc(100);
+   * assertEquals(allocation.owner, { pid: Deno.pid, alive: true });
+   * ```
+   */
+  get owner(): { pid: number; alive: boolean } {
+    const verb = "read the owner of";
+    const attachment = this.#use(verb);
+    const { native, pointer } = attachment;
+    const status = native.mm_ffi_owner_of(pointer, this.#idLow, this.#idHigh);
+    this.#checkStatus(status, attachment, verb);
+    return { pid: attachment.ownerPid, alive: attachment.ownerIsAlive };
+  }
+
+  /**
    * Whether this handle can be used. It does not tell whether another process
    * has freed the allocation.
    *
@@ -382,6 +414,37 @@ export class MemoryAlloc implements Disposable {
       );
     }
     return this.#serialized.slice();
+  }
+
+  /**
+   * Makes this thread the owner, whoever was it before, so that
+   * {@linkcode MemoryPool.reclaim} spares the allocation as long as this thread
+   * is attached to the pool. Changes nothing else: disposing of a handle frees
+   * or detaches as it did before.
+   *
+   * @throws {AllocationError} if the allocation was freed or detached.
+   * @throws {PoolError} if the pool was destroyed, is busy or corrupt, or is on
+   * another host.
+   *
+   * @example Keeping what another process made
+   * ```ts
+   * import { MemoryAlloc, MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * using allocation = pool.alloc(100);
+   *
+   * // In the process that was handed the descriptor:
+   * using attached = MemoryAlloc.attach(allocation.serialize());
+   * attached.adopt();
+   * assertEquals(attached.owner, { pid: Deno.pid, alive: true });
+   * ```
+   */
+  adopt(): void {
+    const attachment = this.#use("adopt");
+    const { native, pointer } = attachment;
+    const status = native.mm_ffi_adopt(pointer, this.#idLow, this.#idHigh);
+    this.#checkStatus(status, attachment, "adopt");
   }
 
   /**
@@ -487,10 +550,17 @@ export class MemoryAlloc implements Disposable {
   }
 
   #checkLive(attachment: Attachment, verb: string): void {
-    const { native, pointer, memviews } = attachment;
+    const { native, pointer } = attachment;
     const status = native.mm_ffi_find(pointer, this.#idLow, this.#idHigh);
+    this.#checkStatus(status, attachment, verb);
+  }
+
+  /** Throws what a call answered, and takes away the memory of what has gone. */
+  #checkStatus(status: number, attachment: Attachment, verb: string): void {
     if (status === OK) return;
-    memviews.emptyAllocation(this.#idLow, this.#idHigh);
+    if (status !== E_BUSY) {
+      attachment.memviews.emptyAllocation(this.#idLow, this.#idHigh);
+    }
     throw callError(status, `${verb} ${this.#label}`);
   }
 

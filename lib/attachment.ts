@@ -13,10 +13,12 @@ import {
   readDescriptor,
   writePool,
 } from "./descriptor.ts";
-import { type ManagedMemoryError, PoolCreateError } from "./errors.ts";
+import { PoolCreateError } from "./errors.ts";
 import { nativeLibrary } from "./library.ts";
 import { MemviewTable } from "./memviews.ts";
 import type { PoolPlan } from "./options.ts";
+import { cString, cStringOrNull, fileOf, type Place } from "./place.ts";
+import { lookAt } from "./pool_entry.ts";
 import type { PoolHandle } from "./pool_handle.ts";
 import {
   attachError,
@@ -28,8 +30,6 @@ import {
 } from "./status.ts";
 import type { Native } from "./symbols.ts";
 import type { WaitQueue } from "./wait_queue.ts";
-
-const DEFAULT_DIRECTORY = "/dev/shm";
 
 // mm_pool_info: where its fields lie, in bytes.
 const INFO_UID = 16;
@@ -47,14 +47,12 @@ const RESULT_ALLOCATIONS = 10;
 const RESULT_MOST_ALLOCATIONS = 12;
 const RESULT_TICKET = 14;
 const RESULT_COUNT = 16;
-
-// mm_pool_entry: its size, and where its fields lie, in bytes.
-const ENTRY_SIZE = 1664;
-const ENTRY_IS_POOL = 201;
-const ENTRY_ATTACHMENTS = 248;
+const RESULT_OWNER_PID = 20;
+const RESULT_OWNER_IS_ALIVE = 21;
+const RESULT_RECLAIMED_ALLOCATIONS = 22;
+const RESULT_RECLAIMED_BYTES = 24;
 
 const { getArrayBuffer, getCString } = Deno.UnsafePointerView;
-const encoder = new TextEncoder();
 
 /** The native handle of this thread for one pool, and what it answered last. */
 export class Attachment {
@@ -164,6 +162,26 @@ export class Attachment {
     return this.#wide(RESULT_COUNT);
   }
 
+  /** Process of the last owner that was asked for. */
+  get ownerPid(): number {
+    return this.#unsigned[RESULT_OWNER_PID]!;
+  }
+
+  /** Whether that owner is still attached. */
+  get ownerIsAlive(): boolean {
+    return this.#words[RESULT_OWNER_IS_ALIVE] !== 0;
+  }
+
+  /** How many allocations were reclaimed last. */
+  get reclaimedAllocations(): number {
+    return this.#wide(RESULT_RECLAIMED_ALLOCATIONS);
+  }
+
+  /** Their sizes in bytes. */
+  get reclaimedBytes(): number {
+    return this.#wide(RESULT_RECLAIMED_BYTES);
+  }
+
   #wide(word: number): number {
     const low = this.#unsigned[word]!;
     const high = this.#unsigned[word + 1]!;
@@ -248,18 +266,14 @@ export function openParsed(): Attachment {
 /** Creates a pool and attaches to it. */
 export function openNew(pool: PoolPlan): Attachment {
   const native = nativeLibrary();
-  const name = cString(pool.name);
-  const directory = pool.directory === undefined
-    ? null
-    : cString(pool.directory);
   const status = native.mm_ffi_pool_create(
     pool.size,
-    name,
+    cString(pool.name),
     pool.uid,
     pool.minBlockSize,
     pool.maxAllocations,
     pool.mode,
-    directory,
+    cStringOrNull(pool.directory),
     address,
   );
   if (status === OK) {
@@ -267,41 +281,36 @@ export function openNew(pool: PoolPlan): Attachment {
     readDescriptor(writePool(native, pointer));
     return open();
   }
-  if (status === E_EXISTS) throw existsError(native, pool, name, directory);
+  if (status === E_EXISTS) throw existsError(pool);
   throw createError(status, `create pool "${pool.name}"`);
 }
 
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(`${text}\0`);
+/** Says who is in the way. */
+function existsError(pool: PoolPlan): PoolCreateError {
+  return new PoolCreateError(
+    `Cannot create pool "${pool.name}": ${obstacle(pool)}`,
+    { code: "exists" },
+  );
 }
 
-/** Says who is in the way. */
-function existsError(
-  native: Native,
-  pool: PoolPlan,
-  name: Uint8Array<ArrayBuffer>,
-  directory: Uint8Array<ArrayBuffer> | null,
-): ManagedMemoryError {
-  const entry = new DataView(new ArrayBuffer(ENTRY_SIZE));
-  const status = native.mm_pool_probe(name, directory, entry);
-  const file = `${
-    pool.directory ?? DEFAULT_DIRECTORY
-  }/managed-memory.${pool.name}`;
-  let reason: string;
-  if (status !== OK) {
-    reason = "the name was in use";
-  } else if (entry.getUint8(ENTRY_IS_POOL) === 0) {
-    reason =
-      `the name is in use by something that is not a pool of this release: ${file}`;
-  } else if (entry.getUint32(ENTRY_ATTACHMENTS, true) === 0) {
-    reason =
-      "the name is in use by an orphan, a pool that no living process is attached to; " +
-      `to remove it, delete ${file}`;
-  } else {
-    reason =
-      "the name is in use by a pool that a living process is attached to";
+function obstacle(place: Place): string {
+  const entry = lookAt(place);
+  if (entry === null) return "the name was in use";
+  const file = fileOf(place);
+  if (!entry.isPool) {
+    return `the name is in use by something that is not a pool of this release: ${file}`;
   }
-  return new PoolCreateError(`Cannot create pool "${pool.name}": ${reason}`, {
-    code: "exists",
-  });
+  return entry.isOrphan
+    ? "the name is in use by an orphan, a pool that no living process is attached to; " +
+      `to remove it, call ${removalOf(place)} or delete ${file}`
+    : "the name is in use by a pool that a living process is attached to";
+}
+
+/** The call that removes a pool. */
+function removalOf({ name, directory }: Place): string {
+  return directory === undefined
+    ? `MemoryPool.remove("${name}")`
+    : `MemoryPool.remove("${name}", { directory: ${
+      JSON.stringify(directory)
+    } })`;
 }

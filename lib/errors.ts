@@ -14,6 +14,7 @@
  * | `"detached"` | this handle, or the pool handle that it came from, was detached |
  * | `"exists"` | a pool of this name is already there |
  * | `"file-system-full"` | the file system behind the pool is full |
+ * | `"in-use"` | a living process is attached to the pool that shall be removed |
  * | `"incompatible-version"` | the pool or descriptor was made by an incompatible release |
  * | `"invalid-descriptor"` | not a descriptor of this kind: truncated, extended or changed |
  * | `"invalid-directory"` | the directory is not absolute, too long, or not on a tmpfs |
@@ -59,6 +60,7 @@ export type ManagedMemoryErrorCode =
   | "detached"
   | "exists"
   | "file-system-full"
+  | "in-use"
   | "incompatible-version"
   | "invalid-descriptor"
   | "invalid-directory"

@@ -120,6 +120,14 @@ export class MemviewTable {
     }
   }
 
+  /** Empties every buffer over an allocation that `isGone`. */
+  emptyGone(isGone: (idLow: number, idHigh: number) => boolean): void {
+    if (this.count === 0) return;
+    this.#emptyWhere(({ idLow, idHigh }) =>
+      (idLow !== 0 || idHigh !== 0) && isGone(idLow, idHigh)
+    );
+  }
+
   /** Empties every buffer. */
   emptyAll(): void {
     if (this.count > 0) this.#emptyWhere(() => true);

@@ -3,6 +3,7 @@
 
 import { AllocType } from "./alloc_type.ts";
 import {
+  checkBoolean,
   checkMinBlockSize,
   checkMode,
   checkObject,
@@ -14,10 +15,10 @@ import {
   toTimeout,
   toUid,
 } from "./arguments.ts";
-import { PoolCreateError } from "./errors.ts";
-import { createError, E_NAME } from "./status.ts";
+import { PoolCreateError, PoolError } from "./errors.ts";
+import { isName, type Place } from "./place.ts";
+import { callError, createError, E_NAME } from "./status.ts";
 
-const NAME = /^[A-Za-z0-9._-]{1,200}$/;
 const DEFAULT_MODE = 0o600;
 
 /**
@@ -91,16 +92,14 @@ export interface AllocBlockingOptions {
 }
 
 /** A pool to be made, as the native library takes it. */
-export interface PoolPlan {
+export interface PoolPlan extends Place {
   readonly size: number;
-  readonly name: string;
   readonly uid: bigint;
   /** 0: the default. */
   readonly minBlockSize: number;
   /** 0: what the size allows. */
   readonly maxAllocations: number;
   readonly mode: number;
-  readonly directory: string | undefined;
 }
 
 /** Checks the arguments of MemoryPool.create(). */
@@ -122,14 +121,8 @@ export function toPlan(
     checkWhole(maxAllocations, 1, action, "maxAllocations");
   }
   checkMode(mode, action);
-  if (directory !== undefined) checkString(directory, action, "the directory");
-  if (!NAME.test(name)) throw createError(E_NAME, action);
-  if (directory?.includes("\0")) {
-    throw new PoolCreateError(
-      `Cannot ${action}: the directory has a NUL in it`,
-      { code: "invalid-directory" },
-    );
-  }
+  checkDirectory(directory, action, PoolCreateError);
+  if (!isName(name)) throw createError(E_NAME, action);
   return {
     size,
     name,
@@ -139,6 +132,52 @@ export function toPlan(
     mode,
     directory,
   };
+}
+
+/** Throws unless `directory` is a string that C can take, or undefined. */
+function checkDirectory(
+  directory: string | undefined,
+  action: string,
+  Class: typeof PoolError,
+): void {
+  if (directory === undefined) return;
+  checkString(directory, action, "the directory");
+  if (!directory.includes("\0")) return;
+  throw new Class(`Cannot ${action}: the directory has a NUL in it`, {
+    code: "invalid-directory",
+  });
+}
+
+/** Checks the options of MemoryPool.list(); answers the directory. */
+export function toDirectory(
+  options: { directory?: string | undefined },
+): string | undefined {
+  const action = "list the pools";
+  checkObject(options, action, "options");
+  const { directory } = options;
+  checkDirectory(directory, action, PoolError);
+  return directory;
+}
+
+/** A pool to be removed. */
+export interface Removal extends Place {
+  /** Whether to remove it also while a living process is attached. */
+  readonly force: boolean;
+}
+
+/** Checks the arguments of MemoryPool.remove(). */
+export function toRemoval(
+  name: string,
+  options: { force?: boolean | undefined; directory?: string | undefined },
+): Removal {
+  checkString(name, "remove a pool", "the name");
+  const action = `remove pool ${quote(name)}`;
+  checkObject(options, action, "options");
+  const { force = false, directory } = options;
+  checkBoolean(force, action, "force");
+  checkDirectory(directory, action, PoolError);
+  if (!isName(name)) throw callError(E_NAME, action);
+  return { name, directory, force };
 }
 
 /** A request for room that may wait. */

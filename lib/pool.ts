@@ -33,10 +33,13 @@ import { highHalf, lowHalf } from "./ids.ts";
 import {
   type AllocBlockingOptions,
   type PoolAttributes,
+  toDirectory,
   toPlan,
+  toRemoval,
   toWish,
 } from "./options.ts";
 import { PoolHandle } from "./pool_handle.ts";
+import { listPools, type PoolListing, removePool } from "./registry.ts";
 import {
   allocError,
   attachError,
@@ -215,6 +218,79 @@ export class MemoryPool implements Disposable {
   static describe(serialized: Uint8Array): { uid: bigint; name: string } {
     readPoolDescriptor(serialized, "describe a pool");
     return { uid: parsedUid(), name: parsedName() };
+  }
+
+  /**
+   * Lists the pools of this host that this user may read, without attaching to
+   * them: also orphans, which no living process is attached to.
+   *
+   * @param options With `directory`, the absolute path of the tmpfs directory to
+   * look in; default `/dev/shm`.
+   * @returns A new list, sorted by name. What was destroyed, or was made by an
+   * incompatible release, is not in it.
+   * @throws {TypeError} if an option is of the wrong type.
+   * @throws {PoolError} if the directory cannot be read, or is not on a tmpfs.
+   * @throws {ManagedMemoryError} if the native library could not be loaded.
+   *
+   * @example Looking for orphans
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const name = `example-${crypto.randomUUID()}`;
+   * MemoryPool.create(1024, name, 1).detach();
+   *
+   * const orphans = MemoryPool.list().filter((listing) => listing.isOrphan);
+   * assertEquals(orphans.some((listing) => listing.name === name), true);
+   * MemoryPool.remove(name);
+   * ```
+   */
+  static list(
+    options: { directory?: string | undefined } = {},
+  ): PoolListing[] {
+    return listPools(toDirectory(options));
+  }
+
+  /**
+   * Destroys a pool by its name, without attaching to it: the remedy for an
+   * orphan. Also removes a file of that name that is not a pool, or was spoilt.
+   *
+   * @param name How the pool is called.
+   * @param options With `force` true, destroys it also while living processes
+   * are attached, as {@linkcode MemoryPool.destroy} does: their calls throw from
+   * now on, and every buffer that this thread got of it is emptied first. With
+   * `directory`, the absolute path of the tmpfs directory that backs it; default
+   * `/dev/shm`.
+   * @throws {TypeError} if an argument is of the wrong type.
+   * @throws {PoolError} with code `"in-use"` if a living process is attached,
+   * this one included, and `force` is not true; with `"not-found"` if there is
+   * no such pool; if the name or the directory is not allowed, or the operating
+   * system refuses; or, with code `"busy"`, if it was destroyed but its name
+   * could not be removed.
+   * @throws {ManagedMemoryError} if the native library could not be loaded.
+   *
+   * @example Removing what a process has left behind
+   * ```ts
+   * import { MemoryPool, PoolError } from "@dragon/managed-memory";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const name = `example-${crypto.randomUUID()}`;
+   * const pool = MemoryPool.create(1024, name, 1);
+   * const error = assertThrows(() => MemoryPool.remove(name), PoolError);
+   * assertEquals(error.code, "in-use");
+   *
+   * pool.detach();
+   * MemoryPool.remove(name);
+   * ```
+   */
+  static remove(
+    name: string,
+    options: {
+      force?: boolean | undefined;
+      directory?: string | undefined;
+    } = {},
+  ): void {
+    removePool(toRemoval(name, options));
   }
 
   /**
@@ -540,6 +616,51 @@ export class MemoryPool implements Disposable {
       );
     }
     freeThrough(this.#handle.use("free an allocation of"), allocation);
+  }
+
+  /**
+   * Frees the allocations whose owner is gone: whose process has ended, or has
+   * detached from the pool, before this call, and that nobody adopted (see
+   * {@linkcode MemoryAlloc.owner}). Never happens by itself, as data may well
+   * outlive its maker. Every buffer that this thread got for them is emptied.
+   *
+   * @returns How many were freed, and their sizes in bytes, as they were asked
+   * for.
+   * @throws {PoolError} if the pool was destroyed or detached, is busy or
+   * corrupt, or is on another host. What was freed before that stays freed.
+   *
+   * @example Tidying up after those who have gone
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // A process allocates and ends, or detaches.
+   * const maker = MemoryPool.create(4096, `example-${crypto.randomUUID()}`, 1);
+   * maker.alloc(1000);
+   * maker.detach({ serialize: true });
+   *
+   * // In another:
+   * const pool = MemoryPool.attach(maker.serialize());
+   * assertEquals(pool.reclaim(), { allocations: 1, bytes: 1000 });
+   * pool.destroy();
+   * ```
+   */
+  reclaim(): { allocations: number; bytes: number } {
+    const action = "reclaim memory of";
+    const attachment = this.#handle.use(action);
+    const { native, pointer, memviews, queue } = attachment;
+    const status = native.mm_ffi_reclaim(pointer);
+    const { reclaimedAllocations, reclaimedBytes } = attachment;
+    if (reclaimedAllocations > 0) {
+      // Which they are is known only now. As no code of this thread has run
+      // meanwhile, none has seen a buffer over memory that was free.
+      memviews.emptyGone((idLow, idHigh) =>
+        native.mm_ffi_find(pointer, idLow, idHigh) !== OK
+      );
+      queue?.noteRoom();
+    }
+    if (status !== OK) throw callError(status, `${action} pool "${this.name}"`);
+    return { allocations: reclaimedAllocations, bytes: reclaimedBytes };
   }
 
   /**

@@ -34,6 +34,7 @@ export const E_BUSY = -19;
 export const E_CORRUPT = -20;
 export const E_STALE = -21;
 export const E_NO_PROC = -23;
+export const E_IN_USE = -24;
 
 const SYSTEM_BASE = -1000;
 const ENOSPC = 28;
@@ -56,7 +57,7 @@ const REASONS: Readonly<Record<number, Reason>> = {
   [E_TOO_LARGE]: { code: "too-large", text: "it can never hold so much" },
   [E_NOT_FOUND]: {
     code: "not-found",
-    text: "no pool of this name is there any more",
+    text: "no pool of this name is there",
   },
   [E_REPLACED]: { code: "replaced", text: "another pool bears its name now" },
   [E_DESTROYED]: { code: "destroyed", text: "the pool was destroyed" },
@@ -100,6 +101,10 @@ const REASONS: Readonly<Record<number, Reason>> = {
   },
   [E_STALE]: { code: "stale", text: "it was freed, or never made" },
   [E_NO_PROC]: { code: "no-proc", text: "/proc is not mounted" },
+  [E_IN_USE]: {
+    code: "in-use",
+    text: "a living process is attached to it, and force was not asked for",
+  },
 };
 
 /** Errors of Linux that can reach a user: name and meaning by number. */

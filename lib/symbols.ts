@@ -60,6 +60,22 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  mm_pool_remove: {
+    parameters: [
+      "buffer", // const char *name
+      "buffer", // const char *directory
+      "u32", // uint32_t force
+    ],
+    result: "i32",
+  },
+  mm_ffi_pool_list: {
+    parameters: [
+      "buffer", // const char *directory
+      "buffer", // void *entries
+      "u32", // uint32_t capacity
+    ],
+    result: "i32",
+  },
 
   mm_ffi_results_of: {
     parameters: [
@@ -98,6 +114,28 @@ export const SYMBOLS = {
     result: "i32",
   },
   mm_ffi_read_stats: {
+    parameters: [
+      "pointer", // mm_pool *pool
+    ],
+    result: "i32",
+  },
+  mm_ffi_owner_of: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "i32", // uint32_t id_low
+      "i32", // uint32_t id_high
+    ],
+    result: "i32",
+  },
+  mm_ffi_adopt: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "i32", // uint32_t id_low
+      "i32", // uint32_t id_high
+    ],
+    result: "i32",
+  },
+  mm_ffi_reclaim: {
     parameters: [
       "pointer", // mm_pool *pool
     ],

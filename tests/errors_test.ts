@@ -89,6 +89,20 @@ function* failures(): Generator<
     name: "PoolCreateError",
     quotes: [`""`],
   };
+  yield {
+    what: "remove, a process is attached",
+    error: thrownBy(() => MemoryPool.remove(name)),
+    Class: PoolError,
+    name: "PoolError",
+    quotes: [`"${name}"`],
+  };
+  yield {
+    what: "remove, no such pool",
+    error: thrownBy(() => MemoryPool.remove(goneName)),
+    Class: PoolError,
+    name: "PoolError",
+    quotes: [`"${goneName}"`],
+  };
   const tooLarge = uniqueName();
   yield {
     what: "create, too large",
@@ -320,6 +334,13 @@ Deno.test("TypeErrors and RangeErrors of the module are written in the same styl
       "",
     ],
     "describe": [() => MemoryPool.describe(wrong(21)), TypeError, ""],
+    "list, options": [() => MemoryPool.list(wrong(31)), TypeError, "31"],
+    "remove, name": [() => MemoryPool.remove(wrong(32)), TypeError, "32"],
+    "remove, force": [
+      () => MemoryPool.remove("x", { force: wrong(33) }),
+      TypeError,
+      "33",
+    ],
     "alloc, size": [() => pool.alloc(-22), RangeError, "-22"],
     "alloc, fraction": [() => pool.alloc(2.25), RangeError, "2.25"],
     "alloc, type": [() => pool.alloc(1, -23), RangeError, "-23"],

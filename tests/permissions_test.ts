@@ -37,6 +37,10 @@ async function useEverything(
   const list = [...pool.getAllocations()];
   pool.free(pool.getAllocById(list[0]!.type, list[0]!.id));
   pool.allocationExists(9, list[0]!.id);
+  asynchronous.adopt();
+  const { pid, alive } = asynchronous.owner;
+  const { allocations, bytes } = pool.reclaim();
+  const listing = MemoryPool.list().find((one) => one.name === name)!;
   asynchronous.free();
   synchronous.detach();
   const seen = [
@@ -55,9 +59,12 @@ async function useEverything(
       pool.isAttached,
     ],
     [pool.freeBlocks.size, pool.unsafeMemview.byteLength, attached.isAttached],
+    [pid, alive, allocations, bytes, listing.size],
   ];
   other.detach({ serialize: true });
   pool.destroy();
+  MemoryPool.create(1024, name, 1).detach();
+  MemoryPool.remove(name);
   return seen.flat().join(" ");
 }
 
