@@ -9,7 +9,7 @@
 #define PATIENCE (50 * MILLISECOND) /* for one that was told to take */
 #define HOLD (100 * MILLISECOND)    /* how long room is held without a free */
 #define STALE (1000 * MILLISECOND)  /* a cell must be renewed more often */
-#define SLICE (50 * MILLISECOND)    /* longest sleep without a look */
+#define SLICE (25 * MILLISECOND)    /* longest sleep without a look */
 #define PASSES_MAX 16u
 
 /* ---- The set of cells that show something ------------------------------ */
@@ -307,7 +307,7 @@ int mm_wait(mm_pool *pool, uint32_t seen, uint32_t timeout_ms) {
   mm__slot *cell = &pool->slots[pool->slot];
   const uint64_t give_up = mm__os_now() + timeout_ms * MILLISECOND;
   const uint64_t tried = mm__load(&cell->tried);
-  uint64_t lock = 0;
+  uint64_t lock = mm__load(&header->lock);
   for (;;) {
     if (mm__load_acquire(&header->destroyed) != 0) return MM_E_DESTROYED;
     if (mm__load_acquire(&cell->wake) != seen) return MM_OK;
