@@ -1,0 +1,392 @@
+/* scenarios.c - see scenarios.h: the operations themselves. */
+#include "scenarios.h"
+
+#include <string.h>
+
+#include "block.h"
+
+#define SMALL_POOL 65536u
+#define LARGE_POOL (6u << 20)
+#define STEP (2u << 20) /* by which a pool commits its data */
+
+/* A free block of that size between two live ones. */
+static void make_hole(scene *scene, uint64_t size) {
+  scene_keep(scene, 1000);
+  const mm_allocation hole = must_alloc(scene->pool, size);
+  scene_keep(scene, 500);
+  CHECK_OK(mm_free(scene->pool, hole.id));
+}
+
+/* Another participant that waits for `size` bytes. */
+static void make_waiter(scene *scene, uint64_t size) {
+  mm_pool *other = attach_again(scene->pool);
+  uint64_t ticket = 0;
+  CHECK_OK(mm_wait_ticket(other, &ticket));
+  CHECK_OK(mm_wait_show(other, ticket, size, size));
+  scene->others[scene->others_count++] = other;
+}
+
+/* A participant that was killed. */
+static void attach_and_die(void *argument) {
+  scene *scene = argument;
+  attach_again(scene->pool);
+  _Exit(0);
+}
+
+/* ---- Allocating --------------------------------------------------------- */
+
+static int act_alloc(scene *scene, mm_pool *pool) {
+  return mm_alloc(pool, scene->request, SCENE_TYPE, &scene->result->allocation);
+}
+
+static void prepare_exact(scene *scene) {
+  make_hole(scene, 2048);
+  scene->request = 2048;
+}
+
+static void prepare_split(scene *scene) {
+  make_hole(scene, 4096);
+  scene->request = 1000;
+}
+
+static void prepare_first(scene *scene) { scene->request = 100; }
+
+static void prepare_whole(scene *scene) { scene->request = scene->scenario->size; }
+
+static void prepare_refused(scene *scene) {
+  for (int at = 0; at < 8; at++) make_hole(scene, 992 * 8);
+  scene->request = SMALL_POOL / 2;
+}
+
+static void prepare_grow_behind_free(scene *scene) {
+  scene_keep(scene, STEP / 2);
+  scene->request = STEP;
+}
+
+static void prepare_grow_behind_live(scene *scene) {
+  scene_keep(scene, STEP);
+  scene->request = 1000;
+}
+
+/* The table's first page has 63 records besides the sentinel. */
+#define FIRST_RECORDS 63
+
+static void prepare_records(scene *scene) {
+  for (int at = 0; at < FIRST_RECORDS - 1; at++) scene_keep(scene, 64);
+  scene->request = 64;
+}
+
+static void prepare_grow_and_records(scene *scene) {
+  for (int at = 0; at < FIRST_RECORDS - 1; at++) scene_keep(scene, 64);
+  scene_keep(scene, STEP - 64 * (FIRST_RECORDS - 1));
+  scene->request = 1000;
+}
+
+static void prepare_spent(scene *scene) {
+  make_hole(scene, 2048);
+  mm__heap *heap = &scene->pool->heap;
+  for (uint32_t at = heap->table[0].next; at != 0; at = heap->table[at].next)
+    if (mm__is_free(heap, at) && heap->table[at].next != 0)
+      heap->table[at].state = mm__state(heap->generation_limit, MM__FREE);
+  scene->request = 1000;
+}
+
+/* ---- Freeing ------------------------------------------------------------ */
+
+static int act_free(scene *scene, mm_pool *pool) {
+  return mm_free(pool, scene->going[0].id);
+}
+
+/* Makes the allocation that the child will free. */
+static void make_going(scene *scene, uint64_t size) {
+  scene->going[scene->going_count++] = must_alloc(scene->pool, size);
+}
+
+/* Bit 0: the left neighbour is free, bit 1: the right one. */
+static void prepare_neighbours(scene *scene, unsigned free) {
+  scene_keep(scene, 100);
+  const mm_allocation left = must_alloc(scene->pool, 640);
+  make_going(scene, 700);
+  const mm_allocation right = must_alloc(scene->pool, 720);
+  scene_keep(scene, 100);
+  if (free & 1)
+    CHECK_OK(mm_free(scene->pool, left.id));
+  else
+    scene->kept[scene->kept_count++] = left;
+  if (free & 2)
+    CHECK_OK(mm_free(scene->pool, right.id));
+  else
+    scene->kept[scene->kept_count++] = right;
+  for (uint32_t at = 0; at < scene->kept_count; at++)
+    fill_tagged(scene->pool, &scene->kept[at]);
+}
+
+static void prepare_free_alone(scene *scene) { prepare_neighbours(scene, 0); }
+static void prepare_free_left(scene *scene) { prepare_neighbours(scene, 1); }
+static void prepare_free_right(scene *scene) { prepare_neighbours(scene, 2); }
+static void prepare_free_both(scene *scene) { prepare_neighbours(scene, 3); }
+
+static void prepare_free_last(scene *scene) {
+  scene_keep(scene, 100);
+  make_going(scene, SMALL_POOL - 128);
+}
+
+static void prepare_free_only(scene *scene) {
+  make_going(scene, SMALL_POOL);
+}
+
+static void prepare_free_for_waiter(scene *scene) {
+  scene_keep(scene, 100);
+  make_going(scene, SMALL_POOL - 128);
+  make_waiter(scene, 5000);
+}
+
+/* ---- Owners ------------------------------------------------------------- */
+
+/* A participant of the second slot dies; the first is free again for the child,
+ * and so somebody else can take the dead one's while the child reclaims. */
+static void prepare_left_by_the_dead(scene *scene) {
+  scene_keep(scene, 1000);
+  mm_pool *first = attach_again(scene->pool);
+  mm_pool *dead = attach_again(scene->pool);
+  while (scene->going_count < SCENE_GOING_MAX) {
+    scene->going[scene->going_count++] = must_alloc(dead, 300);
+    if (scene->going_count % 3 == 0) scene_keep(scene, 200);
+  }
+  mm_pool_detach(dead);
+  mm_pool_detach(first);
+}
+
+static int act_reclaim(scene *scene, mm_pool *pool) {
+  mm_reclaimed reclaimed;
+  const int status = mm_reclaim(pool, &reclaimed);
+  if (status == MM_OK) CHECK_EQ(reclaimed.allocations, scene->going_count);
+  return status;
+}
+
+static int act_adopt(scene *scene, mm_pool *pool) {
+  return mm_adopt(pool, scene->kept[1].id);
+}
+
+/* ---- Waiting ------------------------------------------------------------ */
+
+static int act_blocking(scene *scene, mm_pool *pool) {
+  return mm_alloc_blocking(pool, scene->request, SCENE_TYPE, 25,
+                           &scene->result->allocation);
+}
+
+static int act_blocking_long(scene *scene, mm_pool *pool) {
+  return mm_alloc_blocking(pool, scene->request, SCENE_TYPE, 5000,
+                           &scene->result->allocation);
+}
+
+static void prepare_taken(scene *scene) {
+  scene_keep(scene, 30000);
+  scene_keep(scene, SMALL_POOL - 30016);
+}
+
+static void prepare_full(scene *scene) {
+  prepare_taken(scene);
+  scene->request = 1000;
+}
+
+static void free_the_last_kept(void *argument) {
+  scene *scene = argument;
+  CHECK_OK(mm_free(scene->pool, scene->kept[--scene->kept_count].id));
+}
+
+static int act_show(scene *scene, mm_pool *pool) {
+  (void)scene;
+  uint64_t ticket;
+  const int status = mm_wait_ticket(pool, &ticket);
+  return status != MM_OK ? status : mm_wait_show(pool, ticket, 1000, 1000);
+}
+
+static int act_show_and_withdraw(scene *scene, mm_pool *pool) {
+  const int status = act_show(scene, pool);
+  return status != MM_OK ? status : mm_wait_show(pool, 0, 0, 0);
+}
+
+static void prepare_taken_with_waiter(scene *scene) {
+  prepare_taken(scene);
+  make_waiter(scene, 900);
+}
+
+static void prepare_full_with_waiter(scene *scene) {
+  prepare_full(scene);
+  make_waiter(scene, 900);
+}
+
+static int act_show_and_detach(scene *scene, mm_pool *pool) {
+  const int status = act_show(scene, pool);
+  mm_pool_detach(pool);
+  return status;
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+static void prepare_some(scene *scene) {
+  make_hole(scene, 2048);
+  make_hole(scene, 1024);
+}
+
+/* What the child reads of an allocation that it knows must be right, also when
+ * its record changes hands meanwhile. */
+static void check_known(const scene *scene, const mm_allocation *read) {
+  for (uint32_t at = 0; at < scene->kept_count; at++)
+    if (scene->kept[at].id == read->id)
+      CHECK(memcmp(&scene->kept[at], read, sizeof *read) == 0);
+}
+
+static int act_find(scene *scene, mm_pool *pool) {
+  mm_allocation found;
+  const int status = mm_find(pool, scene->kept[1].id, &found);
+  if (status == MM_OK) check_known(scene, &found);
+  return status;
+}
+
+static int act_list(scene *scene, mm_pool *pool) {
+  mm_allocation entries[3];
+  uint64_t cursor = 0;
+  size_t count = 0;
+  int status;
+  do {
+    status = mm_list(pool, &cursor, MM_ANY_TYPE, entries, 3, &count);
+    for (size_t at = 0; at < count; at++) check_known(scene, &entries[at]);
+  } while (status == MM_OK && count != 0);
+  return status;
+}
+
+static int act_list_free_blocks(scene *scene, mm_pool *pool) {
+  (void)scene;
+  uint64_t sizes[3];
+  uint64_t cursor = 0;
+  size_t count = 0;
+  int status;
+  do {
+    status = mm_list_free_blocks(pool, &cursor, sizes, 3, &count);
+  } while (status == MM_OK && count != 0);
+  return status;
+}
+
+static int act_read_stats(scene *scene, mm_pool *pool) {
+  (void)scene;
+  mm_pool_stats stats;
+  return mm_pool_read_stats(pool, &stats);
+}
+
+/* ---- Coming and going ---------------------------------------------------- */
+
+static int act_attach(scene *scene, mm_pool *pool) {
+  return mm_pool_attach(scene->descriptor, scene->descriptor_length, &pool);
+}
+
+static void prepare_dead_slot(scene *scene) {
+  prepare_some(scene);
+  finish_child(start_child(attach_and_die, scene));
+}
+
+static void prepare_full_slot_page(scene *scene) {
+  prepare_some(scene);
+  while (scene->others_count < 31)
+    scene->others[scene->others_count++] = attach_again(scene->pool);
+}
+
+static int act_detach(scene *scene, mm_pool *pool) {
+  (void)scene;
+  mm_pool_detach(pool);
+  return MM_OK;
+}
+
+static int act_destroy(scene *scene, mm_pool *pool) {
+  (void)scene;
+  return mm_pool_destroy(pool);
+}
+
+static void prepare_some_with_waiter(scene *scene) {
+  prepare_some(scene);
+  make_waiter(scene, SMALL_POOL);
+}
+
+static int act_create(scene *scene, mm_pool *pool) {
+  const mm_pool_options options = {.size = scene->scenario->size, .name = scene->name, .uid = 9};
+  return mm_pool_create(&options, &pool);
+}
+
+static void prepare_nothing(scene *scene) { (void)scene; }
+
+/* The name of a pool whose destroyer was killed. */
+static void prepare_destroyed(scene *scene) {
+  const mm_pool_options options = {.size = scene->scenario->size, .name = scene->name};
+  mm_pool *pool = NULL;
+  CHECK_OK(mm_pool_create(&options, &pool));
+  mm__store(&pool->header->destroyed, 1u);
+  mm_pool_detach(pool);
+}
+
+const scenario scenarios[] = {
+    {"alloc exact", SMALL_POOL, prepare_exact, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc split", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc first", SMALL_POOL, prepare_first, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc whole", SMALL_POOL, prepare_whole, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc refused", SMALL_POOL, prepare_refused, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc grow behind free", LARGE_POOL, prepare_grow_behind_free, act_alloc, NULL,
+     SCENE_ATTACHED},
+    {"alloc grow behind live", LARGE_POOL, prepare_grow_behind_live, act_alloc, NULL,
+     SCENE_ATTACHED},
+    {"alloc records", SMALL_POOL, prepare_records, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc grow and records", LARGE_POOL, prepare_grow_and_records, act_alloc, NULL,
+     SCENE_ATTACHED},
+    {"alloc spent", SMALL_POOL, prepare_spent, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc after fork", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_INHERITED},
+    {"free alone", SMALL_POOL, prepare_free_alone, act_free, NULL, SCENE_ATTACHED},
+    {"free merging left", SMALL_POOL, prepare_free_left, act_free, NULL, SCENE_ATTACHED},
+    {"free merging right", SMALL_POOL, prepare_free_right, act_free, NULL, SCENE_ATTACHED},
+    {"free merging both", SMALL_POOL, prepare_free_both, act_free, NULL, SCENE_ATTACHED},
+    {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED},
+    {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED},
+    {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED},
+    {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED},
+    {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED},
+    {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED},
+    {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED},
+    {"blocking woken", SMALL_POOL, prepare_full, act_blocking_long, free_the_last_kept,
+     SCENE_ATTACHED},
+    {"blocking behind older", SMALL_POOL, prepare_full_with_waiter, act_blocking, NULL,
+     SCENE_ATTACHED},
+    {"wait show", SMALL_POOL, prepare_taken, act_show, NULL, SCENE_ATTACHED},
+    {"wait show and withdraw", SMALL_POOL, prepare_taken_with_waiter, act_show_and_withdraw,
+     NULL, SCENE_ATTACHED},
+    {"find", SMALL_POOL, prepare_some, act_find, NULL, SCENE_ATTACHED},
+    {"list", SMALL_POOL, prepare_some, act_list, NULL, SCENE_ATTACHED},
+    {"list free blocks", SMALL_POOL, prepare_some, act_list_free_blocks, NULL, SCENE_ATTACHED},
+    {"read stats", SMALL_POOL, prepare_some, act_read_stats, NULL, SCENE_ATTACHED},
+    {"attach", SMALL_POOL, prepare_some, act_attach, NULL, SCENE_DETACHED},
+    {"attach to a dead slot", SMALL_POOL, prepare_dead_slot, act_attach, NULL, SCENE_DETACHED},
+    {"attach to a new slot page", SMALL_POOL, prepare_full_slot_page, act_attach, NULL,
+     SCENE_DETACHED},
+    {"detach", SMALL_POOL, prepare_some, act_detach, NULL, SCENE_ATTACHED},
+    {"detach while waiting", SMALL_POOL, prepare_some, act_show_and_detach, NULL,
+     SCENE_ATTACHED},
+    {"destroy", SMALL_POOL, prepare_some, act_destroy, NULL, SCENE_DESTROYS},
+    {"destroy with a waiter", SMALL_POOL, prepare_some_with_waiter, act_destroy, NULL,
+     SCENE_DESTROYS},
+    {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES},
+    {"create over a destroyed pool", SMALL_POOL, prepare_destroyed, act_create, NULL,
+     SCENE_CREATES},
+};
+
+const scenario recover_by_lock = {.name = "recovery by the lock",
+                                  .act = act_read_stats,
+                                  .kind = SCENE_ATTACHED};
+const scenario recover_by_attach = {.name = "recovery by attach",
+                                    .act = act_attach,
+                                    .kind = SCENE_DETACHED};
+
+const uint32_t scenarios_count = sizeof scenarios / sizeof *scenarios;
+
+const scenario *scenario_named(const char *name) {
+  for (uint32_t at = 0; at < scenarios_count; at++)
+    if (strcmp(scenarios[at].name, name) == 0) return &scenarios[at];
+  test_fail(__FILE__, __LINE__, "there is no scenario \"%s\"", name);
+}
