@@ -7,7 +7,6 @@
  * `--seed S --first R --rounds 1` plays round R again.
  */
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,7 +40,8 @@ typedef struct stage {
   mm__block records[RECORDS];
 } stage;
 
-static stage *on;
+static stage the_stage;
+static stage *const on = &the_stage;
 static const char *name;
 
 static ino_t inode_of_name(void) {
@@ -53,8 +53,7 @@ static ino_t inode_of_name(void) {
 
 static void set_stage(void) {
   if (name == NULL) name = unique_name();
-  on = calloc(1, sizeof *on);
-  CHECK(on != NULL);
+  memset(on, 0, sizeof *on);
   on->pool = new_pool_from((mm_pool_options){.size = SIZE, .name = name});
   on->waiter = attach_again(on->pool);
   mm_allocation hole[8];
@@ -88,7 +87,6 @@ static void clear_stage(void) {
   char path[256];
   pool_path(name, path);
   unlink(path);
-  free(on);
 }
 
 /* ---- Spoiling ------------------------------------------------------------- */

@@ -1,7 +1,11 @@
 /* scenarios.c - see scenarios.h: the operations themselves. */
 #include "scenarios.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <unistd.h>
 
 #include "block.h"
 
@@ -89,6 +93,29 @@ static void prepare_spent(scene *scene) {
     if (mm__is_free(heap, at) && heap->table[at].next != 0)
       heap->table[at].state = mm__state(heap->generation_limit, MM__FREE);
   scene->request = 1000;
+}
+
+/* Fills the pool's file system but for so many bytes. */
+static void leave(const scene *scene, uint64_t bytes) {
+  char path[512];
+  struct statfs status;
+  scene_filler(scene, path);
+  const int file = open(path, O_CREAT | O_RDWR, 0600);
+  CHECK(file >= 0 && fstatfs(file, &status) == 0);
+  const uint64_t free = (uint64_t)status.f_bfree * (uint64_t)status.f_bsize;
+  CHECK(free > bytes && posix_fallocate(file, 0, (off_t)(free - bytes)) == 0);
+  close(file);
+}
+
+/* There is no room for a step any more, but for the bare need. */
+static void prepare_bare_need(scene *scene) {
+  prepare_grow_behind_live(scene);
+  leave(scene, 32768);
+}
+
+static void prepare_no_memory(scene *scene) {
+  prepare_grow_behind_live(scene);
+  leave(scene, 0);
 }
 
 /* ---- Freeing ------------------------------------------------------------ */
@@ -190,9 +217,15 @@ static void prepare_full(scene *scene) {
   scene->request = 1000;
 }
 
-static void free_the_last_kept(void *argument) {
+static int free_the_last_kept(void *argument) {
   scene *scene = argument;
-  CHECK_OK(mm_free(scene->pool, scene->kept[--scene->kept_count].id));
+  /* Not asleep, but about to do something: it must be let go on. */
+  if (scene_is_locked(scene)) return 0;
+  const int status = mm_free(scene->pool, scene->kept[scene->kept_count - 1].id);
+  if (status == MM_E_BUSY) return 0;
+  CHECK_OK(status);
+  scene->kept_count--;
+  return 1;
 }
 
 static int act_show(scene *scene, mm_pool *pool) {
@@ -303,6 +336,19 @@ static int act_destroy(scene *scene, mm_pool *pool) {
   return mm_pool_destroy(pool);
 }
 
+static int act_remove(scene *scene, mm_pool *pool) {
+  mm_pool_detach(pool);
+  return mm_pool_remove(scene->name, NULL, 1);
+}
+
+static int act_list_pools(scene *scene, mm_pool *pool) {
+  (void)pool;
+  mm_pool_entry entry;
+  size_t count = 0;
+  const int status = mm_pool_probe(scene->name, NULL, &entry);
+  return status != MM_OK ? status : mm_pool_list(NULL, &entry, 1, &count);
+}
+
 static void prepare_some_with_waiter(scene *scene) {
   prepare_some(scene);
   make_waiter(scene, SMALL_POOL);
@@ -325,55 +371,61 @@ static void prepare_destroyed(scene *scene) {
 }
 
 const scenario scenarios[] = {
-    {"alloc exact", SMALL_POOL, prepare_exact, act_alloc, NULL, SCENE_ATTACHED},
-    {"alloc split", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_ATTACHED},
-    {"alloc first", SMALL_POOL, prepare_first, act_alloc, NULL, SCENE_ATTACHED},
-    {"alloc whole", SMALL_POOL, prepare_whole, act_alloc, NULL, SCENE_ATTACHED},
-    {"alloc refused", SMALL_POOL, prepare_refused, act_alloc, NULL, SCENE_ATTACHED},
+    {"alloc exact", SMALL_POOL, prepare_exact, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc split", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc first", SMALL_POOL, prepare_first, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc whole", SMALL_POOL, prepare_whole, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc refused", SMALL_POOL, prepare_refused, act_alloc, NULL, SCENE_ATTACHED, 0},
     {"alloc grow behind free", LARGE_POOL, prepare_grow_behind_free, act_alloc, NULL,
-     SCENE_ATTACHED},
+     SCENE_ATTACHED, 0},
     {"alloc grow behind live", LARGE_POOL, prepare_grow_behind_live, act_alloc, NULL,
-     SCENE_ATTACHED},
-    {"alloc records", SMALL_POOL, prepare_records, act_alloc, NULL, SCENE_ATTACHED},
+     SCENE_ATTACHED, 0},
+    {"alloc bare need", LARGE_POOL, prepare_bare_need, act_alloc, NULL, SCENE_ATTACHED,
+     LARGE_POOL + (2u << 20)},
+    {"alloc without memory", LARGE_POOL, prepare_no_memory, act_alloc, NULL, SCENE_ATTACHED,
+     LARGE_POOL + (2u << 20)},
+    {"alloc records", SMALL_POOL, prepare_records, act_alloc, NULL, SCENE_ATTACHED, 0},
     {"alloc grow and records", LARGE_POOL, prepare_grow_and_records, act_alloc, NULL,
-     SCENE_ATTACHED},
-    {"alloc spent", SMALL_POOL, prepare_spent, act_alloc, NULL, SCENE_ATTACHED},
-    {"alloc after fork", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_INHERITED},
-    {"free alone", SMALL_POOL, prepare_free_alone, act_free, NULL, SCENE_ATTACHED},
-    {"free merging left", SMALL_POOL, prepare_free_left, act_free, NULL, SCENE_ATTACHED},
-    {"free merging right", SMALL_POOL, prepare_free_right, act_free, NULL, SCENE_ATTACHED},
-    {"free merging both", SMALL_POOL, prepare_free_both, act_free, NULL, SCENE_ATTACHED},
-    {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED},
-    {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED},
-    {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED},
-    {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED},
-    {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED},
-    {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED},
-    {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED},
+     SCENE_ATTACHED, 0},
+    {"alloc spent", SMALL_POOL, prepare_spent, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc after fork", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_INHERITED, 0},
+    {"free alone", SMALL_POOL, prepare_free_alone, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free merging left", SMALL_POOL, prepare_free_left, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free merging right", SMALL_POOL, prepare_free_right, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free merging both", SMALL_POOL, prepare_free_both, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED, 0},
+    {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED, 0},
+    {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED, 0},
+    {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED, 0},
+    {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED, 0},
     {"blocking woken", SMALL_POOL, prepare_full, act_blocking_long, free_the_last_kept,
-     SCENE_ATTACHED},
+     SCENE_ATTACHED, 0},
     {"blocking behind older", SMALL_POOL, prepare_full_with_waiter, act_blocking, NULL,
-     SCENE_ATTACHED},
-    {"wait show", SMALL_POOL, prepare_taken, act_show, NULL, SCENE_ATTACHED},
+     SCENE_ATTACHED, 0},
+    {"wait show", SMALL_POOL, prepare_taken, act_show, NULL, SCENE_ATTACHED, 0},
     {"wait show and withdraw", SMALL_POOL, prepare_taken_with_waiter, act_show_and_withdraw,
-     NULL, SCENE_ATTACHED},
-    {"find", SMALL_POOL, prepare_some, act_find, NULL, SCENE_ATTACHED},
-    {"list", SMALL_POOL, prepare_some, act_list, NULL, SCENE_ATTACHED},
-    {"list free blocks", SMALL_POOL, prepare_some, act_list_free_blocks, NULL, SCENE_ATTACHED},
-    {"read stats", SMALL_POOL, prepare_some, act_read_stats, NULL, SCENE_ATTACHED},
-    {"attach", SMALL_POOL, prepare_some, act_attach, NULL, SCENE_DETACHED},
-    {"attach to a dead slot", SMALL_POOL, prepare_dead_slot, act_attach, NULL, SCENE_DETACHED},
+     NULL, SCENE_ATTACHED, 0},
+    {"find", SMALL_POOL, prepare_some, act_find, NULL, SCENE_ATTACHED, 0},
+    {"list", SMALL_POOL, prepare_some, act_list, NULL, SCENE_ATTACHED, 0},
+    {"list free blocks", SMALL_POOL, prepare_some, act_list_free_blocks, NULL, SCENE_ATTACHED, 0},
+    {"read stats", SMALL_POOL, prepare_some, act_read_stats, NULL, SCENE_ATTACHED, 0},
+    {"attach", SMALL_POOL, prepare_some, act_attach, NULL, SCENE_DETACHED, 0},
+    {"attach to a dead slot", SMALL_POOL, prepare_dead_slot, act_attach, NULL, SCENE_DETACHED, 0},
     {"attach to a new slot page", SMALL_POOL, prepare_full_slot_page, act_attach, NULL,
-     SCENE_DETACHED},
-    {"detach", SMALL_POOL, prepare_some, act_detach, NULL, SCENE_ATTACHED},
+     SCENE_DETACHED, 0},
+    {"detach", SMALL_POOL, prepare_some, act_detach, NULL, SCENE_ATTACHED, 0},
     {"detach while waiting", SMALL_POOL, prepare_some, act_show_and_detach, NULL,
-     SCENE_ATTACHED},
-    {"destroy", SMALL_POOL, prepare_some, act_destroy, NULL, SCENE_DESTROYS},
+     SCENE_ATTACHED, 0},
+    {"destroy", SMALL_POOL, prepare_some, act_destroy, NULL, SCENE_DESTROYS, 0},
     {"destroy with a waiter", SMALL_POOL, prepare_some_with_waiter, act_destroy, NULL,
-     SCENE_DESTROYS},
-    {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES},
+     SCENE_DESTROYS, 0},
+    {"remove by force", SMALL_POOL, prepare_some, act_remove, NULL, SCENE_DESTROYS, 0},
+    {"probe and list", SMALL_POOL, prepare_some, act_list_pools, NULL, SCENE_ATTACHED, 0},
+    {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES, 0},
     {"create over a destroyed pool", SMALL_POOL, prepare_destroyed, act_create, NULL,
-     SCENE_CREATES},
+     SCENE_CREATES, 0},
 };
 
 const scenario recover_by_lock = {.name = "recovery by the lock",

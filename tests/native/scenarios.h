@@ -25,6 +25,7 @@ typedef struct scene_result {
 typedef struct scene {
   const struct scenario *scenario;
   char name[128];
+  const char *directory;
   mm_pool *pool;                         /* the observer's */
   mm_pool *others[SCENE_OTHERS_MAX];     /* more handles, detached by the judge */
   uint32_t others_count;
@@ -44,7 +45,7 @@ typedef struct scenario {
   void (*prepare)(scene *scene);
   /* In the child, between step_begin() and step_end(). */
   int (*act)(scene *scene, mm_pool *pool);
-  void (*on_sleep)(void *scene);  /* in the observer; may be NULL */
+  int (*on_sleep)(void *scene);  /* in the observer, see step_child; may be NULL */
   enum {
     SCENE_ATTACHED,  /* the child attaches before it acts */
     SCENE_INHERITED, /* it acts through the observer's handle, after fork() */
@@ -52,6 +53,7 @@ typedef struct scenario {
     SCENE_CREATES,   /* there is no pool before, and perhaps one after */
     SCENE_DESTROYS,  /* there is a pool before, and perhaps none after */
   } kind;
+  uint64_t file_system; /* bytes, of one that the pool has for itself; 0: /dev/shm */
 } scenario;
 
 extern const scenario scenarios[];
@@ -81,6 +83,9 @@ void scene_watch(const scene *scene, step_watch watches[STEP_WATCHES]);
 
 /* 1 if the observer sees the lock taken. */
 int scene_is_locked(const scene *scene);
+
+/* Where a scene with a file system of its own keeps the rest of it. */
+void scene_filler(const scene *scene, char path[512]);
 
 /* One more allocation by the observer that must live from now on. */
 void scene_keep(scene *scene, uint64_t size);

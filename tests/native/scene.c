@@ -1,5 +1,7 @@
 /* scene.c - see scenarios.h: setting the stage, and judging what is left. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scenarios.h"
 #include "shared.h"
@@ -17,14 +19,23 @@ void scene_open(scene *scene, const scenario *scenario) {
   static const char *name;
   if (name == NULL) name = unique_name();
   snprintf(scene->name, sizeof scene->name, "%s", name);
+  static const char *small;
+  if (scenario->file_system != 0 && small == NULL)
+    small = small_file_system(scenario->file_system);
+  scene->directory = scenario->file_system != 0 ? small : "/dev/shm";
   if (scenario->kind != SCENE_CREATES) {
-    const mm_pool_options options = {.size = scenario->size, .name = name, .uid = 9};
+    const mm_pool_options options = {
+        .size = scenario->size, .name = name, .uid = 9, .directory = scene->directory};
     CHECK_OK(mm_pool_create(&options, &scene->pool));
     CHECK_OK(mm_pool_serialize(scene->pool, scene->descriptor,
                                sizeof scene->descriptor, &scene->descriptor_length));
   }
   scenario->prepare(scene);
   if (scene->pool != NULL) CHECK_SOUND(mm__check(scene->pool));
+}
+
+void scene_filler(const scene *scene, char path[512]) {
+  snprintf(path, 512, "%s/filler", scene->directory);
 }
 
 void scene_keep(scene *scene, uint64_t size) {
@@ -201,7 +212,8 @@ static void judge_created(scene *scene, int has_finished) {
 
 static void judge_destroyed(scene *scene, int has_finished) {
   const int is_destroyed = mm__load(&scene->pool->header->destroyed) != 0;
-  if (has_finished) CHECK(is_destroyed && !pool_exists(scene->name));
+  if (has_finished)
+    CHECK(scene->result->status != MM_OK || (is_destroyed && !pool_exists(scene->name)));
   if (!is_destroyed) {
     judge_pool(scene, 0);
     return;
@@ -222,6 +234,11 @@ static void judge_destroyed(scene *scene, int has_finished) {
 
 void scene_judge(scene *scene, int has_finished) {
   const int kind = scene->scenario->kind;
+  if (scene->scenario->file_system != 0) {
+    char filler[512];
+    scene_filler(scene, filler);
+    unlink(filler);
+  }
   if (kind == SCENE_CREATES)
     judge_created(scene, has_finished);
   else if (kind == SCENE_DESTROYS)

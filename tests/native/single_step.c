@@ -110,10 +110,8 @@ static int wait_for_stop(step_child *child) {
     }
     const struct timespec patience = {.tv_sec = 0, .tv_nsec = SLEEP_NS};
     if (sigtimedwait(&set, NULL, &patience) >= 0 || errno != EAGAIN) continue;
-    if (++sleeps == 1 && child->on_sleep != NULL) {
-      child->on_sleep(child->context);
-      child->on_sleep = NULL;
-    }
+    sleeps++;
+    if (child->on_sleep != NULL && child->on_sleep(child->context)) child->on_sleep = NULL;
     if (sleeps > SLEEPS_MAX) test_fail(__FILE__, __LINE__, "the child hangs");
   }
 }

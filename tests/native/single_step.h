@@ -19,8 +19,9 @@ int step_is_supported(void);
 typedef struct step_child {
   pid_t pid;
   int has_finished;
-  /* Called once when the child has slept for a while within the operation. */
-  void (*on_sleep)(void *context);
+  /* Called when the child seems to sleep within the operation, until it has
+   * answered 1. (On a busy machine the child may just be slow.) */
+  int (*on_sleep)(void *context);
   void *context;
 } step_child;
 
