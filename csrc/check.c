@@ -92,6 +92,7 @@ static const char *check_index(const mm__heap *heap, const counts *found) {
   if (mm__load(&index->first) >> MM__FIRST_LEVELS != 0)
     return "D2: the first bitmap has a bit too many";
   const uint32_t last = mm__load(&heap->table[0].prev);
+  if (!mm__is_record(heap, last)) return "D1: prev does not mirror next";
   if (last != 0 && mm__is_free(heap, last)) listed++;
   if (listed != found->free) return "D2: a free block is in no list";
   return NULL;

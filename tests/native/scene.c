@@ -79,7 +79,10 @@ void scene_watch(const scene *scene, step_watch watches[STEP_WATCHES]) {
   const size_t slots = (scene->others_count + 4) * sizeof(mm__slot);
   watches[0] = (step_watch){pool->header, sizeof *pool->header};
   watches[1] = (step_watch){pool->slots, slots};
-  watches[2] = (step_watch){pool->heap.table, 2 * 64 * sizeof(mm__block)};
+  /* The second page of records is a hole at first: where there is no memory it
+   * must not be touched. */
+  const size_t pages = scene->scenario->file_system != 0 ? 1 : 2;
+  watches[2] = (step_watch){pool->heap.table, pages * 64 * sizeof(mm__block)};
 }
 
 int scene_is_locked(const scene *scene) {
