@@ -77,6 +77,7 @@ pub fn build(b: *Build) void {
     addReleaseStep(b);
     addTestSteps(b, tests);
     addBenchStep(b, library);
+    addTortureStep(b, library);
 }
 
 /// This machine described as a release target, so that what is tested here is
@@ -144,6 +145,19 @@ fn addBenchStep(b: *Build, settings: Settings) void {
         const program = executable(b, settings, folder, &.{file});
         bench.dependOn(&b.addInstallFile(program, b.fmt("bench/{s}", .{stem(file)})).step);
     }
+}
+
+fn addTortureStep(b: *Build, settings: Settings) void {
+    const torture = b.step("torture", "Build the torture's warden (torture/native/) into zig-out/torture/");
+    const folder = "torture/native";
+    const main = "warden.c";
+    var files: std.ArrayList([]const u8) = .empty;
+    files.append(b.allocator, main) catch @panic("OOM");
+    for (filesIn(b, folder, ".c")) |file| {
+        if (!std.mem.eql(u8, file, main)) files.append(b.allocator, file) catch @panic("OOM");
+    }
+    const program = executable(b, settings, folder, files.items);
+    torture.dependOn(&b.addInstallFile(program, "torture/warden").step);
 }
 
 /// `std.Build` cannot ask for `-z nodelete`, so the link is a command of its

@@ -1,6 +1,6 @@
 // Builds the C parts of the repository that have changed, by `build.zig`.
 //
-//   deno run -A tools/build.ts [library] [tests] [bench] [release]
+//   deno run -A tools/build.ts [library] [tests] [bench] [torture] [release]
 
 import { isFresh, type Part, PARTS, refresh } from "./parts.ts";
 import { findZig } from "./zig.ts";
@@ -57,7 +57,10 @@ async function main(names: string[]): Promise<void> {
         "Building the native library for every release target",
         name,
       );
-    } else if (name === "library" || name === "tests" || name === "bench") {
+    } else if (
+      name === "library" || name === "tests" || name === "bench" ||
+      name === "torture"
+    ) {
       const part = PARTS[name];
       const built = await ensureBuilt(part);
       if (!built) console.error(`Up to date: ${part.title}`);

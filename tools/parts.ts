@@ -41,8 +41,21 @@ const BENCH: Part = {
   outputs: () => programs("bench/native/", ".c"),
 };
 
+const TORTURE: Part = {
+  title: "the torture's warden",
+  step: "torture",
+  sources: ["csrc/", "torture/native/"],
+  folder: "zig-out/torture/",
+  outputs: () => Promise.resolve(["warden"]),
+};
+
 /** Every part by the name that the command line gives it. */
-export const PARTS = { library: LIBRARY, tests: TESTS, bench: BENCH };
+export const PARTS = {
+  library: LIBRARY,
+  tests: TESTS,
+  bench: BENCH,
+  torture: TORTURE,
+};
 
 /** Whether building the part would change nothing. */
 export async function isFresh(part: Part): Promise<boolean> {

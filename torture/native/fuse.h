@@ -1,0 +1,32 @@
+/* fuse.h - how a C worker dies or stops at a certain instruction inside the lock.
+ *
+ * Most of the library's work under the lock takes less time than a signal needs
+ * to reach another processor: whoever aims from outside comes too late, and hits
+ * system calls only. A worker whose fuse is lit runs its calls step by step, by
+ * the processor's trap flag, and counts the instructions inside the lock. Only
+ * x86-64 lets a process do that to itself; elsewhere a fuse never burns.
+ */
+#ifndef FUSE_H
+#define FUSE_H
+
+#include "handle.h"
+
+#if defined(__x86_64__)
+#define FUSE_WORKS 1
+#else
+#define FUSE_WORKS 0
+#endif
+
+/* A fuse, as the board shows it: instructions << 8 | signal; 0: none. */
+#define FUSE_SIGNAL_BITS 8
+
+/* From now on this process counts, for the lock of that handle. */
+void fuse_set(const mm_pool *pool, uint64_t fuse);
+
+/* Around calls: burns the fuse, if one is set. */
+void fuse_light(void);
+int fuse_shade(int status);
+
+#define FUSED(call) (fuse_light(), fuse_shade(call))
+
+#endif
