@@ -28,37 +28,6 @@ static int filters;
 /* In /dev/shm, everything that this program makes has this in its name. */
 static char mark[40];
 
-static const test_option *option_named(const test_option *options, const char *name) {
-  for (; options->name != NULL; options++)
-    if (strcmp(options->name, name) == 0) return options;
-  fprintf(stderr, "There is no option %s\n", name);
-  exit(2);
-}
-
-void harness_begin_with(int argc, char **argv, const test_option *options) {
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  snprintf(mark, sizeof mark, "mm-test-%d-", (int)getpid());
-  for (int at = 1; at < argc; at++) {
-    if (argv[at][0] != '-') {
-      if (filters < 32) filter[filters++] = argv[at];
-      continue;
-    }
-    const test_option *option = option_named(options, argv[at]);
-    *option->number = 1;
-    if (!option->is_flag && ++at < argc) *option->number = strtoull(argv[at], NULL, 10);
-  }
-}
-
-void harness_begin(int argc, char **argv) {
-  harness_begin_with(argc, argv, &(const test_option){0});
-}
-
-static int is_wanted(const char *name) {
-  for (int at = 0; at < filters; at++)
-    if (strstr(name, filter[at]) != NULL) return 1;
-  return filters == 0;
-}
-
 /* ---- Cleaning up -------------------------------------------------------- */
 
 static void remove_leftovers(void) {
@@ -96,6 +65,63 @@ static void reap_orphans(void) {
   }
 }
 
+/* The case that runs now; 0: none. */
+static volatile pid_t running;
+
+/* The program only ever waits while a case runs: what it does here disturbs
+ * nothing. */
+static void clean_up_and_die(int signal_number) {
+  if (running > 0) {
+    kill(running, SIGKILL);
+    waitpid(running, NULL, 0);
+  }
+  reap_orphans();
+  remove_leftovers();
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+static void clean_up_on(int signal_number) {
+  const struct sigaction action = {.sa_handler = clean_up_and_die};
+  sigaction(signal_number, &action, NULL);
+}
+
+/* ---- The program ---------------------------------------------------------- */
+
+static const test_option *option_named(const test_option *options, const char *name) {
+  for (; options->name != NULL; options++)
+    if (strcmp(options->name, name) == 0) return options;
+  fprintf(stderr, "There is no option %s\n", name);
+  exit(2);
+}
+
+void harness_begin_with(int argc, char **argv, const test_option *options) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  clean_up_on(SIGINT);
+  clean_up_on(SIGTERM);
+  clean_up_on(SIGHUP);
+  snprintf(mark, sizeof mark, "mm-test-%d-", (int)getpid());
+  for (int at = 1; at < argc; at++) {
+    if (argv[at][0] != '-') {
+      if (filters < 32) filter[filters++] = argv[at];
+      continue;
+    }
+    const test_option *option = option_named(options, argv[at]);
+    *option->number = 1;
+    if (!option->is_flag && ++at < argc) *option->number = strtoull(argv[at], NULL, 10);
+  }
+}
+
+void harness_begin(int argc, char **argv) {
+  harness_begin_with(argc, argv, &(const test_option){0});
+}
+
+static int is_wanted(const char *name) {
+  for (int at = 0; at < filters; at++)
+    if (strstr(name, filter[at]) != NULL) return 1;
+  return filters == 0;
+}
+
 /* ---- Cases -------------------------------------------------------------- */
 
 typedef enum outcome { FAILED, PASSED, SKIPPED } outcome;
@@ -109,6 +135,9 @@ static outcome run_case(test_body *body, unsigned seconds) {
   const pid_t child = fork();
   if (child < 0) return FAILED;
   if (child == 0) {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != runner) _exit(1);
     alarm(seconds);
@@ -116,7 +145,9 @@ static outcome run_case(test_body *body, unsigned seconds) {
     exit(0);
   }
   int status = 0;
+  running = child;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  running = 0;
   reap_orphans();
   remove_leftovers();
   if (WIFSIGNALED(status))

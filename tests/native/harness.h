@@ -3,7 +3,8 @@
  * A program is a list of test_case() calls between harness_begin() and
  * harness_end(). Each case runs in a process of its own, under a time limit, so
  * that a crash or a hang is one failed case. Whatever it leaves behind (pools,
- * directories, children) is removed when it ends, however it ends.
+ * directories, children) is removed when it ends, however it ends; also when the
+ * program is interrupted or told to terminate.
  *
  * With arguments that are not options, a program runs only the cases whose name
  * contains one of them.

@@ -18,6 +18,9 @@
 #define DEFAULT_SAMPLE 12u
 #define DEFAULT_BUSY 4u
 
+/* Operations of fewer instructions, the lookups, are stopped at all of them. */
+#define SHORT 200u
+
 static uint64_t sample = DEFAULT_SAMPLE;
 static uint64_t busy_left;
 static uint64_t seed;
@@ -47,7 +50,7 @@ static void read_all(scene *scene, mm_pool *pool) {
   do {
     CHECK_OK(mm_list(pool, &cursor, MM_ANY_TYPE, entries, SCENE_KEPT_MAX + 16, &count));
   } while (count != 0);
-  CHECK(now_ms() - begun < 500);
+  CHECK(now_ms() - begun < 2000);
 }
 
 /* Everything that needs the lock; and some records change hands, those that the
@@ -84,7 +87,7 @@ static void change_all(scene *scene, mm_pool *pool) {
   CHECK_STATUS(mm_wait_try(pool, ticket, 1u << 30, 0, &made[0]), MM_E_TOO_LARGE);
   CHECK_OK(mm_wait_show(pool, 0, 0, 0));
   CHECK_SOUND(mm__check(pool));
-  CHECK(now_ms() - begun < 500);
+  CHECK(now_ms() - begun < 2000);
 }
 
 /* A newcomer, who allocates and stays. */
@@ -113,7 +116,7 @@ static void be_busy(scene *scene) {
   CHECK_STATUS(mm_pool_read_stats(scene->pool, &stats), MM_E_BUSY);
   CHECK(memcmp(&before, &stats, sizeof stats) == 0);
   CHECK_STATUS(mm_wait_try(scene->pool, 0, 64, 0, &made), MM_E_BUSY);
-  CHECK(now_ms() - begun >= 900 && now_ms() - begun < 1700);
+  CHECK(now_ms() - begun >= 900 && now_ms() - begun < 3000);
 }
 
 /* ---- One stop ----------------------------------------------------------------- */
@@ -164,7 +167,8 @@ static void stop_in_operation(void) {
   step_record(&child, &trace, watches);
   step_kill(&child);
   scene_judge(&scene, 1);
-  step_choose(&trace, is_exhaustive ? UINT64_MAX : sample, &seed, stop_after);
+  const int all = is_exhaustive || trace.count < SHORT;
+  step_choose(&trace, all ? UINT64_MAX : sample, &seed, stop_after);
   step_trace_free(&trace);
 }
 
