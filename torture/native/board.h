@@ -38,7 +38,7 @@ enum {
 enum { ANSWER_SERVED = 1, ANSWER_DESTROYED = 2, ANSWER_OTHER = 3 };
 
 typedef struct board_cell {
-  uint64_t nonce;      /* [worker] names its present attachment; [warden] 0 when it is dead */
+  uint64_t nonce;      /* [worker] its present attachment; [warden] 0 when it is dead */
   uint64_t operations; /* [worker] calls made, over all that had this cell */
   uint64_t command;    /* [warden] wait for room: number << 32 | size; 0: none */
   uint64_t done;       /* [worker] the last command that it has carried out */
@@ -47,7 +47,7 @@ typedef struct board_cell {
   uint64_t drained;    /* [worker] the audit for which it has freed everything */
   uint64_t violations; /* [worker] how often it saw one */
   uint64_t busy;       /* [worker] calls that a stopped peer made fail */
-  uint64_t fuse;       /* [warden] where a C worker shall end, see fuse.h; 0: nowhere */
+  uint64_t fuse;       /* [warden] where a C worker shall end: see fuse.h */
   char text[BOARD_TEXT]; /* [worker] the last violation, ends with NUL */
 } board_cell;
 
@@ -57,7 +57,7 @@ typedef struct board {
   uint64_t descriptor_length; /* [warden] in bytes */
   uint64_t audit;             /* [warden] number of the present or last audit */
   uint8_t descriptor[BOARD_DESCRIPTOR]; /* [warden] of the present pool */
-  uint64_t mailbox[BOARD_MAILBOXES]; /* [any] ids on their way to whoever takes them; 0: empty */
+  uint64_t mailbox[BOARD_MAILBOXES]; /* [any] ids on their way; 0: empty */
   board_cell cells[];
 } board;
 

@@ -50,7 +50,7 @@ static uint64_t kill_recoverer(warden *warden, uint64_t word, uint64_t since) {
 static uint32_t pick(warden *warden) {
   const uint32_t deno = warden->options.deno_workers;
   const uint32_t c = warden->options.c_workers;
-  if (deno != 0 && (c == 0 || dice_below(&warden->dice, 150) == 0))
+  if (deno != 0 && dice_below(&warden->dice, 150) == 0)
     return c + (uint32_t)dice_below(&warden->dice, deno);
   return (uint32_t)dice_below(&warden->dice, c);
 }

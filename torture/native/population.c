@@ -40,6 +40,8 @@ void population_spawn(warden *warden, uint32_t index) {
   board_store(&cell->drained, 0);
   board_store(&cell->fuse, 0);
   board_store(&cell->state, STATE_STARTING);
+  /* The number of the pool that the child inherits; later there may be another. */
+  const uint64_t number = board_load(&warden->board->pool);
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) {
@@ -50,7 +52,7 @@ void population_spawn(warden *warden, uint32_t index) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     if (member->is_deno) become_deno(warden, index, seed);
-    worker_run(warden->board, index, seed, warden->pool, warden->board->pool);
+    worker_run(warden->board, index, seed, warden->pool, number);
   }
   member->pid = pid;
   member->is_stopped = 0;
