@@ -30,10 +30,12 @@ struct mm_pool {
   mm__lock_user lock_user;
   uint32_t slot;
   uint32_t *fork_mark;      /* 0 in a child that inherited the handle */
-  int file;                 /* holds the lock on the slot's first byte */
+  int file;                 /* holds the lock on the slot's first byte; -1: none */
+  mm__os_unshared unshared; /* `file`, which no child is to hold */
   mm__os_file identity;     /* of `file`, when it was opened */
 
-  uint32_t parked;          /* atomic: MM__NOT_PARKED .. MM__ABANDONED */
+  uint32_t *parked;         /* atomic: MM__NOT_PARKED .. MM__ABANDONED; beside
+                               fork_mark: threads are not inherited */
   uint32_t keep_mapping;    /* 1: something outside points into the mapping */
 
   mm_pool_info info;

@@ -125,7 +125,7 @@ typedef struct mm__slot {
   uint32_t epoch;    /* [own] raised by everyone who takes the slot, first of all */
   uint32_t occupied; /* [own] 1 from taking to leaving; 1 while nobody holds the
                         byte means that the last one died */
-  uint32_t pid;      /* [own] for people to read; means nothing across namespaces */
+  uint32_t pid;      /* [own] for people to read; in the process's own namespace */
   uint32_t wake;     /* [any] futex word: raised by whoever tells this waiter */
 
   /* The wait cell: this participant's oldest waiting request. */
@@ -136,7 +136,8 @@ typedef struct mm__slot {
   uint64_t told_at;  /* [lock] when it was told that there is room; 0: not since it tried */
   uint64_t tried;    /* [lock] `frees` + 1 at its last try */
   uint32_t passes;   /* [lock] younger requests that went first */
-  uint32_t reserved[15];
+  uint32_t pid_namespace; /* [own] tells processes of the same pid apart; 0: unknown */
+  uint32_t reserved[14];
 } mm__slot;
 
 /* ---- Header ------------------------------------------------------------ */

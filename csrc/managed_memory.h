@@ -22,8 +22,8 @@
  *
  *   - A handle is used by one thread at a time, with two exceptions that are
  *     named at mm_park(). Threads that want to work at once attach once each.
- *   - There is no global state: two copies of this library in one process do
- *     not disturb each other.
+ *   - There is no global state but a list of the handles, for fork(): two
+ *     copies of this library in one process do not disturb each other.
  *   - A function that can fail returns an mm_status: MM_OK, which is 0, or a
  *     negative number for which mm_strerror() has a text. When it fails it has
  *     changed nothing, unless its description says otherwise.
@@ -79,8 +79,10 @@
  *     files after freeing memory, about 60 ms per GiB touched) it counts as
  *     alive.
  *   - After fork() the child may go on with the handles that it inherited: its
- *     next call attaches it anew, with a slot of its own. Until then it keeps
- *     the parent's slot occupied.
+ *     next call attaches it anew, with a slot of its own. Until then it is not
+ *     attached. A child that was made by vfork() or clone(), or that may not
+ *     open the file or has no descriptor left, keeps the parent's slot occupied
+ *     until then, also when the parent dies.
  *   - Whoever may write to the pool's file may spoil the data in it. Truncating
  *     the file from outside kills everyone who touches the missing part.
  *   - Closing descriptors that this library opened ends the attachment in the

@@ -15,6 +15,9 @@
 uint32_t mm__os_page_size(void);
 uint32_t mm__os_process_id(void);
 
+/* A number for the PID namespace of this process; 0 if it cannot be told. */
+uint32_t mm__os_process_namespace(void);
+
 /* When this process began: milliseconds since 1970; 0 if it cannot be told. */
 uint64_t mm__os_process_start(void);
 
@@ -63,6 +66,21 @@ int mm__os_open(int directory, const char *name, int *file);
 /* As mm__os_open(), for reading only. */
 int mm__os_open_for_reading(int directory, const char *name, int *file);
 
+/* A descriptor that children do not share: right after fork() the child has a
+ * description of its own in its place, without the parent's locks. Where there is
+ * none to be had, and after clone() or vfork(), it stays shared. */
+typedef struct mm__os_unshared {
+  int file;
+  mm__os_file identity; /* of `file`: the program may have closed it */
+  struct mm__os_unshared *next;
+  struct mm__os_unshared **to_here;
+} mm__os_unshared;
+
+void mm__os_unshare(mm__os_unshared *unshared, int file);
+
+/* Closes the descriptor. */
+void mm__os_close_unshared(mm__os_unshared *unshared);
+
 /* Opens the same file once more, as an open file description of its own.
  * -ENOSYS: the system has no way to (no /proc). */
 int mm__os_reopen(int file, int *again);
@@ -93,7 +111,8 @@ void mm__os_release(int file, uint64_t offset, uint64_t length);
 int mm__os_map(int file, uint64_t size, void **address);
 void mm__os_unmap(void *address, uint64_t size);
 
-/* A word that is 1 until fork(), and 0 in the child. NULL: no memory. */
+/* A word that is 1, and after it one that is 0; after fork() both are 0 in the
+ * child. NULL: no memory. */
 uint32_t *mm__os_fork_mark(void);
 void mm__os_fork_mark_free(uint32_t *mark);
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,11 @@
 uint32_t mm__os_page_size(void) { return (uint32_t)sysconf(_SC_PAGESIZE); }
 
 uint32_t mm__os_process_id(void) { return (uint32_t)getpid(); }
+
+uint32_t mm__os_process_namespace(void) {
+  struct stat description;
+  return stat("/proc/self/ns/pid", &description) == 0 ? (uint32_t)description.st_ino : 0;
+}
 
 uint64_t mm__os_now(void) {
   struct timespec now;
@@ -205,6 +211,49 @@ int mm__os_reopen(int file, int *again) {
   const int status =
       beyond_standard(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), again);
   return status == -ENOENT ? -ENOSYS : status;
+}
+
+/* The only state of this library besides its handles: what a child is to open
+ * anew. Nobody forks while it changes. */
+static pthread_mutex_t unshared_lock = PTHREAD_MUTEX_INITIALIZER;
+static mm__os_unshared *first_unshared;
+
+static void before_fork(void) { pthread_mutex_lock(&unshared_lock); }
+
+static void after_fork(void) { pthread_mutex_unlock(&unshared_lock); }
+
+static void in_child(void) {
+  for (const mm__os_unshared *at = first_unshared; at != NULL; at = at->next) {
+    mm__os_file now;
+    int own;
+    if (mm__os_describe(at->file, &now) != 0 || now.inode != at->identity.inode ||
+        now.device != at->identity.device || mm__os_reopen(at->file, &own) != 0)
+      continue;
+    dup3(own, at->file, O_CLOEXEC);
+    close(own);
+  }
+  pthread_mutex_unlock(&unshared_lock);
+}
+
+void mm__os_unshare(mm__os_unshared *unshared, int file) {
+  static uint32_t is_watched;
+  if (__atomic_exchange_n(&is_watched, 1, __ATOMIC_ACQ_REL) == 0)
+    pthread_atfork(before_fork, after_fork, in_child);
+  pthread_mutex_lock(&unshared_lock);
+  *unshared = (mm__os_unshared){
+      .file = file, .next = first_unshared, .to_here = &first_unshared};
+  mm__os_describe(file, &unshared->identity);
+  if (first_unshared != NULL) first_unshared->to_here = &unshared->next;
+  first_unshared = unshared;
+  pthread_mutex_unlock(&unshared_lock);
+}
+
+void mm__os_close_unshared(mm__os_unshared *unshared) {
+  pthread_mutex_lock(&unshared_lock);
+  *unshared->to_here = unshared->next;
+  if (unshared->next != NULL) unshared->next->to_here = unshared->to_here;
+  close(unshared->file);
+  pthread_mutex_unlock(&unshared_lock);
 }
 
 int mm__os_publish(int file, int directory, const char *name, uint32_t mode) {

@@ -56,6 +56,7 @@ static int occupy(mm_pool *pool, uint32_t index) {
   mm__store_release(&slot->epoch, epoch); /* nobody mistakes us for the last one */
   const uint32_t pid = mm__os_process_id();
   mm__store(&slot->pid, pid);
+  mm__store(&slot->pid_namespace, mm__os_process_namespace());
   mm__store_release(&slot->occupied, 1u);
 
   pool->slot = index;
@@ -76,6 +77,20 @@ static int occupy(mm_pool *pool, uint32_t index) {
     }
   }
   return status;
+}
+
+int mm__participant_open(mm_pool *pool, int mapped) {
+  int file;
+  const int error = mm__os_reopen(mapped, &file);
+  if (error != 0) return error;
+  pool->file = file;
+  mm__os_unshare(&pool->unshared, file);
+  return 0;
+}
+
+void mm__participant_close(mm_pool *pool) {
+  mm__os_close_unshared(&pool->unshared);
+  pool->file = -1;
 }
 
 int mm__participant_join(mm_pool *pool) {
@@ -104,17 +119,16 @@ void mm__participant_leave(mm_pool *pool) {
     }
   }
   if (is_clean) mm__store_release(&slot->occupied, 0u);
-  mm__os_close(pool->file); /* and with it goes the byte's lock */
-  pool->file = -1;
+  mm__participant_close(pool);
 }
 
 int mm__participant_rejoin(mm_pool *pool) {
   int own;
   const int error = mm__os_reopen(pool->file, &own);
   if (error != 0) return error == -ENOSYS ? MM_E_NO_PROC : MM_E_SYSTEM(-error);
-  mm__os_close(pool->file); /* the parent's description lives on in the parent */
+  mm__participant_close(pool); /* it may still be shared with the parent */
   pool->file = own;
-  mm__store(&pool->parked, (uint32_t)MM__NOT_PARKED); /* threads are not inherited */
+  mm__os_unshare(&pool->unshared, own);
   const int status = mm__participant_join(pool);
   if (status == MM_OK) mm__store(pool->fork_mark, 1u);
   return status;

@@ -10,6 +10,13 @@
 
 #include "handle.h"
 
+/* Opens pool->file: the file that `mapped` leads to, for locks. 0 or a negative
+ * errno. */
+int mm__participant_open(mm_pool *pool, int mapped);
+
+/* Closes pool->file, and with it go its locks. */
+void mm__participant_close(mm_pool *pool);
+
 /* Takes a slot through pool->file, and takes back what its last holder left.
  * MM_OK, MM_E_NO_SLOT, MM_E_FS_FULL, MM_E_BUSY, MM_E_CORRUPT, MM_E_SYSTEM. */
 int mm__participant_join(mm_pool *pool);

@@ -21,9 +21,12 @@ static mm_pool *handle_new(const char *name, const char *directory) {
   strcpy(pool->name, name);
   strcpy(pool->directory, directory);
   pool->fork_mark = mm__os_fork_mark();
-  if (pool->fork_mark != NULL) return pool;
-  free(pool);
-  return NULL;
+  if (pool->fork_mark == NULL) {
+    free(pool);
+    return NULL;
+  }
+  pool->parked = pool->fork_mark + 1;
+  return pool;
 }
 
 /* Unmaps and frees; the slot must have been given back. */
@@ -39,14 +42,14 @@ static void handle_discard(mm_pool *pool) {
   if (pool->slot != UINT32_MAX)
     mm__participant_leave(pool);
   else if (pool->file >= 0)
-    mm__os_close(pool->file);
+    mm__participant_close(pool);
   handle_free(pool);
 }
 
 /* Maps the pool's file through `mapped`, and opens it once more for the locks:
  * a mapping pins its description, and with it the locks, even in a child. */
 static int handle_open(mm_pool *pool, int mapped, const mm__geometry *geometry) {
-  int error = mm__os_reopen(mapped, &pool->file);
+  int error = mm__participant_open(pool, mapped);
   if (error == 0) error = mm__os_describe(pool->file, &pool->identity);
   void *address = NULL;
   if (error == 0) error = mm__os_map(mapped, geometry->file_size, &address);
@@ -231,16 +234,13 @@ int mm_pool_attach(const void *bytes, size_t length, mm_pool **result) {
 static void detach(mm_pool *pool, uint32_t keep_mapping) {
   if (pool == NULL) return;
   pool->keep_mapping = keep_mapping;
-  if (mm__load(pool->fork_mark) == 0) {
-    /* A child that never called: the slot is the parent's. */
-    mm__os_close(pool->file);
-    handle_free(pool);
-    return;
-  }
   /* A parked call returns now, also one that has not begun to sleep. */
-  mm_unpark(pool);
-  mm__participant_leave(pool);
-  if (__atomic_exchange_n(&pool->parked, (uint32_t)MM__ABANDONED,
+  if (mm__load(pool->parked) == MM__PARKED) mm_unpark(pool);
+  if (mm__load(pool->fork_mark) == 0)
+    mm__participant_close(pool); /* a child that never attached: the slot is the parent's */
+  else
+    mm__participant_leave(pool);
+  if (__atomic_exchange_n(pool->parked, (uint32_t)MM__ABANDONED,
                           __ATOMIC_ACQ_REL) != MM__PARKED)
     handle_free(pool); /* else the parked call does */
 }
@@ -252,12 +252,12 @@ void mm_pool_detach_keep_mapping(mm_pool *pool) { detach(pool, 1); }
 /* ---- Parking ----------------------------------------------------------- */
 
 void mm_park_prepare(mm_pool *pool) {
-  mm__store(&pool->parked, (uint32_t)MM__PARKED);
+  mm__store(pool->parked, (uint32_t)MM__PARKED);
 }
 
 int mm_park(mm_pool *pool, uint32_t seen, uint32_t timeout_ms) {
   const int status = mm_wait(pool, seen, timeout_ms);
-  if (!mm__cas(&pool->parked, (uint32_t)MM__PARKED, (uint32_t)MM__NOT_PARKED))
+  if (!mm__cas(pool->parked, (uint32_t)MM__PARKED, (uint32_t)MM__NOT_PARKED))
     handle_free(pool); /* detached meanwhile */
   return status;
 }

@@ -17,7 +17,7 @@
 /* Counts who is attached, and as how many processes. */
 static void count_attached(int file, const mm__geometry *geometry,
                            mm_pool_entry *entry) {
-  uint32_t pids[MM_SLOTS_MAX];
+  uint64_t processes[MM_SLOTS_MAX]; /* PID namespace << 32 | pid */
   if (mm__os_is_locked(file, geometry->slots_offset,
                        MM_SLOTS_MAX * sizeof(mm__slot)) == 0)
     return;
@@ -29,10 +29,12 @@ static void count_attached(int file, const mm__geometry *geometry,
     const uint64_t offset = mm__participant_offset(geometry, slot);
     if (mm__os_is_locked(file, offset, 1) != 1) continue;
     entry->attachments++;
-    uint32_t pid = 0, known = 0;
-    mm__os_read(file, &pid, sizeof pid, offset + offsetof(mm__slot, pid));
-    while (known < entry->processes && pids[known] != pid) known++;
-    if (known == entry->processes) pids[entry->processes++] = pid;
+    mm__slot taken = {0};
+    mm__os_read(file, &taken, sizeof taken, offset);
+    const uint64_t process = (uint64_t)taken.pid_namespace << 32 | taken.pid;
+    uint32_t known = 0;
+    while (known < entry->processes && processes[known] != process) known++;
+    if (known == entry->processes) processes[entry->processes++] = process;
   }
 }
 
@@ -61,6 +63,7 @@ static void look_into(int file, const char *directory, mm_pool_entry *entry) {
   entry->is_pool = 1;
   entry->is_destroyed = destroyed != 0;
   entry->size = birth.geometry.data_size;
+  if (entry->used > entry->size) entry->used = entry->size; /* spoilt */
   entry->uid = birth.uid;
   entry->creator_pid = birth.creator_pid;
   entry->creator_start = birth.creator_start;

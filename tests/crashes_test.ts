@@ -102,9 +102,13 @@ processTest(
       const allocation = pool.alloc(0);
       assert(pool.allocationExists(AllocType.DATA, allocation.id));
       allocation.free();
-      for (const { type, id } of pool.getAllocations(101)) {
-        pool.free(pool.getAllocById(type, id));
-      }
+      // What it had is whole, or was never there: the half-made is taken back.
+      const left = pool.getAllocations(101);
+      assertEquals(pool.reclaim(), {
+        allocations: left.length,
+        bytes: [...left].reduce((sum, { size }) => sum + size, 0),
+      });
+      assertEquals(pool.getAllocations(101).length, 0);
     }
 
     await survivor.run(stopChurning);

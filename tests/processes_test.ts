@@ -23,12 +23,14 @@ import {
   assertWholeAndEmpty,
   bytesOf,
   createPool,
+  fill,
   KIB,
   MIB,
   thrownBy,
   uniqueName,
 } from "./helpers.ts";
-import { fileMode, poolFile } from "./libc.ts";
+import type { Here } from "./fixtures/remote_call.ts";
+import { fileMode, poolFile, removeFile } from "./libc.ts";
 import {
   assertRejectsAtPeer,
   PeerGroup,
@@ -494,6 +496,65 @@ processTest("MemoryPool.attach() rejects a pool that is gone", async () => {
     "PoolAttachError",
   );
 });
+
+processTest(
+  "A pool whose file was removed from outside is reported as not found, and works on for those attached",
+  async () => {
+    using pool = createPool();
+    const serialized = pool.serialize();
+    const allocation = pool.alloc(100);
+    await using group = await PeerGroup.start(2);
+    const [attached, stranger] = group.peers as [PeerProcess, PeerProcess];
+    await attached.run(attachAllocation, allocation.serialize());
+    removeFile(poolFile(pool.name));
+
+    const attach = ({ MemoryPool }: Here, old: Uint8Array) =>
+      void MemoryPool.attach(old);
+    const remove = ({ MemoryPool }: Here, name: string) =>
+      MemoryPool.remove(name);
+    const missing = { message: /no pool of this name is there/ };
+    await assertRejectsAtPeer(
+      stranger.run(attach, serialized),
+      "PoolAttachError",
+      missing,
+    );
+    await assertRejectsAtPeer(
+      stranger.run(
+        ({ MemoryAlloc }, old) => void MemoryAlloc.attach(old),
+        allocation.serialize(),
+      ),
+      "PoolAttachError",
+      missing,
+    );
+    await assertRejectsAtPeer(
+      stranger.run(remove, pool.name),
+      "PoolError",
+      missing,
+    );
+    assertEquals(
+      MemoryPool.list().some(({ name }) => name === pool.name),
+      false,
+    );
+
+    // Those who have its memory lose nothing, and destroy nothing else.
+    fill(allocation, 5);
+    assertEquals(await attached.run(({ kept }) => kept.view![99]), 5);
+    await attached.run(({ kept }) => kept.allocation!.free());
+    assertWholeAndEmpty(pool);
+    using successor = MemoryPool.create(KIB, pool.name, 2);
+    await assertRejectsAtPeer(
+      stranger.run(attach, serialized),
+      "PoolAttachError",
+      { message: /another pool bears its name/ },
+    );
+    pool.destroy();
+    assertWholeAndEmpty(MemoryPool.attach(successor.serialize()));
+    assertEquals(
+      MemoryPool.list().some(({ name }) => name === pool.name),
+      true,
+    );
+  },
+);
 
 processTest(
   "MemoryPool.attach() twice in one process keeps the memory until both are detached",

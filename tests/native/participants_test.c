@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "participants.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -219,6 +220,23 @@ static void a_child_that_never_calls_harms_nobody(void) {
   destroy_and_detach(pool);
 }
 
+static void must_read_the_pipe(void *argument) {
+  const int file = *(int *)argument;
+  char byte = 0;
+  CHECK(read(file, &byte, 1) == 1 && byte == 'x');
+  CHECK((fcntl(file, F_GETFL) & O_NONBLOCK) == 0);
+}
+
+/* The program has closed what it does not know, and opened something there. */
+static void what_is_not_the_pools_is_left_to_the_child(void) {
+  open_pool();
+  int file = pool->file, ends[2];
+  CHECK(pipe(ends) == 0 && dup2(ends[0], file) == file);
+  CHECK(write(ends[1], "x", 1) == 1);
+  finish_child(start_child(must_read_the_pipe, &file));
+  mm_pool_detach(pool);
+}
+
 /* The child's child lives on, and calls when it is told to. */
 static void fork_and_die(void *argument) {
   (void)argument;
@@ -246,17 +264,73 @@ static void a_parent_dies_while_its_child_lives(void) {
   const pid_t child = start_child(fork_and_die, NULL);
   int status;
   CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-  /* Until its first call the grandchild keeps the slot occupied. */
-  CHECK(mm__participant_is_alive(pool, word[3]));
+  await_death(word[3]); /* though the grandchild has not called yet */
   const uint32_t epoch = pool->slots[word[3]].epoch;
   mm__store_release(&word[2], 1u);
   await(&word[0], 2);
-  /* It has let go of the slot, and is the first to take it again. */
+  /* The first slot that nobody has is that of its parent. */
   CHECK_EQ(word[1], word[3]);
   CHECK_EQ(pool->slots[word[3]].epoch, epoch + 1);
   CHECK(mm__participant_is_alive(pool, word[1]));
   mm__store_release(&word[2], 2u);
   await(&word[0], 3);
+  CHECK_SOUND(mm__check(pool));
+  destroy_and_detach(pool);
+}
+
+/* Its child stays idle, until it is told to allocate. */
+static void fork_and_die_inside_the_lock(void *argument) {
+  (void)argument;
+  mm_pool *own = attach_again(pool);
+  must_alloc(own, 100);
+  if (fork() == 0) {
+    mm__store_release(&word[0], 1u);
+    await(&word[2], 1);
+    must_alloc(own, 200);
+    mm__store_release(&word[0], 2u);
+    await(&word[2], 2);
+    mm_pool_detach(own);
+    _exit(0);
+  }
+  await(&word[0], 1);
+  CHECK_OK(mm__lock(own, 1000));
+  kill(getpid(), SIGKILL);
+}
+
+static mm_reclaimed reclaim(void) {
+  mm_reclaimed reclaimed;
+  CHECK_OK(mm_reclaim(pool, &reclaimed));
+  return reclaimed;
+}
+
+static void a_parent_dies_inside_the_lock_while_its_child_lives(void) {
+  open_pool();
+  const pid_t child = start_child(fork_and_die_inside_the_lock, NULL);
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  uint64_t begun = now_ms();
+  CHECK_OK(mm_free(pool, must_alloc(pool, 10).id));
+  CHECK(now_ms() - begun < 100);
+  const mm_reclaimed parents = reclaim();
+  CHECK_EQ(parents.allocations, 1);
+  CHECK_EQ(parents.bytes, 100);
+
+  /* The child has an attachment of its own, and what it owns is not reclaimed. */
+  mm__store_release(&word[2], 1u);
+  await(&word[0], 2);
+  CHECK_EQ(reclaim().allocations, 0);
+  mm_allocation childs;
+  mm_owner owner;
+  uint64_t cursor = 0;
+  size_t count;
+  CHECK_OK(mm_list(pool, &cursor, MM_ANY_TYPE, &childs, 1, &count));
+  CHECK_EQ(count, 1);
+  CHECK_EQ(childs.size, 200);
+  CHECK_OK(mm_owner_of(pool, childs.id, &owner));
+  CHECK(owner.is_alive && owner.pid != (uint32_t)child);
+  mm__store_release(&word[2], 2u);
+  begun = now_ms();
+  while (reclaim().bytes != 200) CHECK(now_ms() - begun < 1000);
   CHECK_SOUND(mm__check(pool));
   destroy_and_detach(pool);
 }
@@ -305,6 +379,7 @@ static void be_process_one(void *argument) {
   if (getpid() != 1) _exit(1);
   mm_pool *own = attach_again(pool);
   mm__store(&word[1], own->slot);
+  must_alloc(own, 77);
   CHECK_OK(mm__lock(own, 1000));
   mm__store_release(&word[0], 1u);
   for (;;) sleep_ms(1000);
@@ -341,6 +416,68 @@ static void another_pid_namespace(void) {
   destroy_and_detach(pool);
 }
 
+/* Two containers that share the pool: both of them are process 1. */
+static void be_process_one_too(void *argument) {
+  (void)argument;
+  if (getpid() != 1) _exit(1);
+  mm_pool *own = attach_again(pool);
+  mm_allocation found, allocation;
+  mm_owner owner;
+  uint64_t cursor = 0;
+  size_t count;
+  CHECK_OK(mm_list(own, &cursor, MM_ANY_TYPE, &found, 1, &count));
+  CHECK_EQ(count, 1);
+  CHECK_OK(mm_owner_of(own, found.id, &owner));
+  CHECK(owner.pid == 1 && owner.is_alive);
+  CHECK_STATUS(mm_alloc(own, 10, 0, &allocation), MM_E_BUSY); /* the other one lives */
+  mm__store_release(&word[4], 1u);
+  await(&word[4], 2); /* and now it does not */
+  const uint64_t begun = now_ms();
+  CHECK_OK(mm_alloc(own, 10, 0, &allocation));
+  CHECK(now_ms() - begun < 100);
+  CHECK_OK(mm_owner_of(own, found.id, &owner));
+  CHECK(owner.pid == 1 && !owner.is_alive);
+  CHECK_OK(mm_owner_of(own, allocation.id, &owner));
+  CHECK(owner.pid == 1 && owner.is_alive);
+  mm_reclaimed reclaimed;
+  CHECK_OK(mm_reclaim(own, &reclaimed));
+  CHECK(reclaimed.allocations == 1 && reclaimed.bytes == 77);
+  CHECK_OK(mm_free(own, allocation.id));
+  mm_pool_detach(own);
+}
+
+static void start_another_namespace(void *argument) {
+  (void)argument;
+  CHECK(unshare(CLONE_NEWPID) == 0);
+  finish_child(start_child(be_process_one_too, NULL));
+}
+
+static uint32_t processes_attached(void) {
+  mm_pool_entry entry;
+  CHECK_OK(mm_pool_probe(mm_pool_describe(pool)->name, NULL, &entry));
+  CHECK_EQ(entry.attachments, entry.processes);
+  return entry.processes;
+}
+
+static void two_pid_namespaces(void) {
+  open_pool();
+  const pid_t first = start_child(start_a_namespace, NULL);
+  while (mm__load_acquire(&word[0]) == 0) sleep_ms(1);
+  if (word[0] == 2) test_skip("may not make a PID namespace");
+  const pid_t second = start_child(start_another_namespace, NULL);
+  await(&word[4], 1);
+  CHECK_EQ(processes_attached(), 3); /* process 1, process 1, and this one */
+  mm__store_release(&word[2], 1u);
+  await(&word[2], 2); /* the first is dead */
+  CHECK_EQ(processes_attached(), 2);
+  mm__store_release(&word[4], 2u);
+  finish_child(second);
+  finish_child(first);
+  CHECK_EQ(processes_attached(), 1);
+  CHECK_SOUND(mm__check(pool));
+  destroy_and_detach(pool);
+}
+
 int main(int argc, char **argv) {
   harness_begin(argc, argv);
   test_case("participants: each handle has a slot of its own",
@@ -355,11 +492,16 @@ int main(int argc, char **argv) {
   test_case("fork: the child attaches anew at its next call", a_child_attaches_anew);
   test_case("fork: a child that never calls harms nobody",
             a_child_that_never_calls_harms_nobody);
+  test_case("fork: what is not the pool's is left to the child",
+            what_is_not_the_pools_is_left_to_the_child);
   test_case("fork: the parent dies while the child lives",
             a_parent_dies_while_its_child_lives);
+  test_case_timed("fork: the parent dies inside the lock while the child lives",
+                  a_parent_dies_inside_the_lock_while_its_child_lives);
   test_case("fork: a pool that was destroyed meanwhile", destroyed_before_the_child_calls);
   test_case_timed("fork: a program started by exec keeps nothing",
             a_program_that_was_started_keeps_nothing);
   test_case_timed("participants: process 1 of another PID namespace", another_pid_namespace);
+  test_case_timed("participants: process 1 of each of two PID namespaces", two_pid_namespaces);
   return harness_end();
 }
