@@ -76,6 +76,12 @@ pub fn build(b: *Build) void {
     install.dependOn(&b.addInstallHeaderFile(b.path("csrc/managed_memory.h"), "managed_memory.h").step);
     addReleaseStep(b);
     addTestSteps(b, tests);
+    addRaceStep(b, .{
+        .target = target,
+        .optimize = .Debug,
+        .assertions = true,
+        .sanitizer = .thread,
+    });
     addBenchStep(b, library);
     addTortureStep(b, library);
 }
@@ -112,16 +118,10 @@ fn addTestSteps(b: *Build, settings: Settings) void {
     const programs = b.step("test-programs", "Build the C tests (tests/native/*_test.c) into zig-out/tests/");
     const run_all = b.step("test", "Build and run the C tests");
     const folder = "tests/native";
-    const files = filesIn(b, folder, ".c");
-    for (files) |file| {
+    for (filesIn(b, folder, ".c")) |file| {
         if (!isTest(file)) continue;
         if (settings.sanitizer != .none and countsInstructions(file)) continue;
-        var own: std.ArrayList([]const u8) = .empty;
-        own.append(b.allocator, file) catch @panic("OOM");
-        for (files) |helper| {
-            if (!isTest(helper)) own.append(b.allocator, helper) catch @panic("OOM");
-        }
-        const program = executable(b, settings, folder, own.items);
+        const program = testProgram(b, settings, folder, file);
         const name = stem(file);
         programs.dependOn(&b.addInstallFile(program, b.fmt("tests/{s}", .{name})).step);
 
@@ -130,6 +130,26 @@ fn addTestSteps(b: *Build, settings: Settings) void {
         run.stdio = .inherit;
         run_all.dependOn(&run.step);
     }
+}
+
+/// The tests whose threads share memory at one address: the only ones in which
+/// ThreadSanitizer can see a race. Part of every test run.
+fn addRaceStep(b: *Build, settings: Settings) void {
+    const races = b.step("race-programs", "Build the C tests of threads under ThreadSanitizer into zig-out/races/");
+    for ([_][]const u8{ "races_test.c", "threads_test.c" }) |file| {
+        const program = testProgram(b, settings, "tests/native", file);
+        races.dependOn(&b.addInstallFile(program, b.fmt("races/{s}", .{stem(file)})).step);
+    }
+}
+
+/// A test and all that the tests share.
+fn testProgram(b: *Build, settings: Settings, folder: []const u8, file: []const u8) LazyPath {
+    var own: std.ArrayList([]const u8) = .empty;
+    own.append(b.allocator, file) catch @panic("OOM");
+    for (filesIn(b, folder, ".c")) |helper| {
+        if (!isTest(helper)) own.append(b.allocator, helper) catch @panic("OOM");
+    }
+    return executable(b, settings, folder, own.items);
 }
 
 /// Tests that stop a process after each of its instructions. A sanitizer's own

@@ -748,3 +748,30 @@ test("MemoryPool.allocBlocking() never throws", async () => {
   for (const call of calls) await assertRejects(() => call, TypeError);
   assertWholeAndEmpty(pool);
 });
+
+test("MemoryPool.allocBlocking() keeps its time when somebody sets the clock", async () => {
+  using pool = createPool();
+  const all = pool.alloc(pool.size);
+  // The time of day leaps by a year at every look, ahead and back.
+  const now = Date.now;
+  let looks = 0;
+  Date.now = () => now() + (++looks % 2 === 0 ? -1 : 1) * 31_536_000_000;
+  try {
+    const served = pool.allocBlocking(64, { timeout: 10_000 });
+    const started = performance.now();
+    const late = await rejectionOf(pool.allocBlocking(64, { timeout: 60 }));
+    assertInstanceOf(late, AllocTimeoutError);
+    assertThrows(
+      () => pool.allocBlockingSync(64, { timeout: 60 }),
+      AllocTimeoutError,
+    );
+    const elapsed = performance.now() - started;
+    assert(elapsed >= 119 && elapsed < 120 + 2 * LATE, `It took ${elapsed} ms`);
+    all.free();
+    (await withinDeadline(served, () => "It got no room", 1000)).free();
+    assertEquals(looks, 0, "nothing looks at the time of day");
+  } finally {
+    Date.now = now;
+  }
+  assertWholeAndEmpty(pool);
+});

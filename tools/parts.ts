@@ -33,6 +33,14 @@ const TESTS: Part = {
   outputs: () => programs("tests/native/", "_test.c"),
 };
 
+const RACES: Part = {
+  title: "the C tests of threads under ThreadSanitizer",
+  step: "race-programs",
+  sources: ["csrc/", "tests/native/"],
+  folder: "zig-out/races/",
+  outputs: () => Promise.resolve(["races_test", "threads_test"]),
+};
+
 const BENCH: Part = {
   title: "the C benchmarks",
   step: "bench",
@@ -53,6 +61,7 @@ const TORTURE: Part = {
 export const PARTS = {
   library: LIBRARY,
   tests: TESTS,
+  races: RACES,
   bench: BENCH,
   torture: TORTURE,
 };

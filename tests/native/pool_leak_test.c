@@ -77,7 +77,8 @@ static void rounds_leave_nothing_behind(void) {
     }
   }
   CHECK_EQ(open_descriptors(), descriptors);
-  CHECK(mappings() <= maps + 2); /* the C library's heap may move */
+  /* The C library's heap may move, and a sanitizer's grow; a leak is 73 at least. */
+  CHECK(mappings() <= maps + 20);
   destroy_and_detach(kept);
 }
 

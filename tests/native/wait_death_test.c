@@ -1,9 +1,10 @@
 /* wait_death_test.c - waiting for room among those who die or stand still: waiters
- * that do not take, and freers killed before anybody knows. */
+ * that do not take, freers and destroyers killed before anybody knows. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shared.h"
 #include "wait.h"
 #include "waiting_room.h"
 
@@ -144,6 +145,34 @@ static void a_freers_heir_that_does_not_wait(void) {
   close_room();
 }
 
+/* ---- A destroyer that dies ---------------------------------------------------- */
+
+/* mm_pool_destroy(), up to where it is killed. */
+static void destroy_and_die(void *argument) {
+  (void)argument;
+  mm_pool *own = attach_again(room);
+  mm__store_release(&own->header->destroyed, 1u);
+  kill(getpid(), SIGKILL);
+}
+
+static void a_destroyer_killed_before_it_wakes(void) {
+  open_full();
+  pid_t children[WAITERS];
+  for (uintptr_t at = 0; at < WAITERS; at++)
+    children[at] = start_waiter(at, (uint32_t)at + 1);
+  const pid_t child = start_child(destroy_and_die, NULL);
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  const uint64_t died_at = now_ms();
+  for (int at = 0; at < WAITERS; at++) {
+    finish_child(children[at]);
+    CHECK_STATUS(board->status[at], MM_E_DESTROYED);
+    CHECK(board->ended_at[at] < died_at + 100);
+  }
+  CHECK_OK(mm_pool_remove(mm_pool_describe(room)->name, NULL, 1));
+  mm_pool_detach(room);
+}
+
 int main(int argc, char **argv) {
   harness_begin(argc, argv);
   test_case_timed("wait: one that is stopped is passed", one_that_is_stopped_is_passed);
@@ -158,5 +187,6 @@ int main(int argc, char **argv) {
   test_case_timed("wait: a freer killed before it wakes", a_freer_killed_before_it_wakes);
   test_case_timed("wait: a killed freer's heir that does not wait",
             a_freers_heir_that_does_not_wait);
+  test_case_timed("wait: a destroyer killed before it wakes", a_destroyer_killed_before_it_wakes);
   return harness_end();
 }
