@@ -357,7 +357,9 @@ int mm_alloc_blocking(mm_pool *pool, uint64_t size, uint32_t type,
       break;
     }
     const uint64_t left = (give_up - now) / MILLISECOND + 1;
-    const uint64_t longest = status == MM_E_QUEUED ? 50 : 250;
+    /* A pass that did not see whether there is room is soon repeated. */
+    const uint64_t longest =
+        status == MM_E_QUEUED || status == MM_E_BUSY ? 50 : 250;
     const int woken =
         mm_wait(pool, seen, (uint32_t)(left < longest ? left : longest));
     status = woken == MM_E_DESTROYED ? woken : MM_OK;

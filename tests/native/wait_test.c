@@ -176,6 +176,33 @@ static void a_limit_of_allocations_is_waited_for_too(void) {
   close_room();
 }
 
+/* Holds the lock for longer than a waiter has patience for a pass. */
+static void hold_the_lock(void *argument) {
+  (void)argument;
+  mm_pool *own = attach_again(room);
+  CHECK_OK(mm__lock(own, 1000));
+  mm__store_release(&board->ends, 1u);
+  sleep_ms(20);
+  mm__unlock(own);
+  mm_pool_detach(own);
+}
+
+/* Nothing was freed since its last request was tried: nobody tells it to look. */
+static void room_behind_a_busy_lock_is_soon_seen(void) {
+  open_full();
+  give(0);
+  give(1);
+  mm_allocation allocation;
+  CHECK_OK(mm_alloc_blocking(room, BLOCK, 0, -1, &allocation));
+  const pid_t holder = start_child(hold_the_lock, NULL);
+  await(&board->ends, 1);
+  const uint64_t begun = now_ms();
+  CHECK_OK(mm_alloc_blocking(room, BLOCK, 0, -1, &allocation));
+  CHECK(now_ms() - begun < 150);
+  finish_child(holder);
+  close_room();
+}
+
 /* ---- Parts ------------------------------------------------------------------ */
 
 static void a_wake_up_between_look_and_sleep_is_not_lost(void) {
@@ -261,6 +288,8 @@ int main(int argc, char **argv) {
   test_case_timed("wait: destroy wakes all", destroy_wakes_all);
   test_case_timed("wait: timeouts are kept", timeouts_are_kept);
   test_case_timed("wait: for max_allocations", a_limit_of_allocations_is_waited_for_too);
+  test_case_timed("wait: room behind a busy lock is soon seen",
+            room_behind_a_busy_lock_is_soon_seen);
   test_case_timed("wait: a wake-up between look and sleep is not lost",
             a_wake_up_between_look_and_sleep_is_not_lost);
   test_case("wait: a shown request is told", a_shown_request_is_told);
