@@ -53,7 +53,9 @@ static int take_slowly(uint64_t *lock, const mm__lock_user *user,
 
     const uint64_t now = mm__os_now();
     const uint64_t left = now < give_up ? give_up - now : 0;
-    mm__os_wait(futex_of(lock), (uint32_t)asleep, slice < left ? slice : left);
+    /* Not for nothing: a wake-up that came meanwhile would be lost to others. */
+    if (left != 0)
+      mm__os_wait(futex_of(lock), (uint32_t)asleep, slice < left ? slice : left);
     slice = SLICE_NS;
 
     word = mm__load(lock);

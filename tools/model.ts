@@ -30,6 +30,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
   ...lock("liveness", true, [
     "DEATHS=1",
     "DEATHS=0 SLICES=0",
+    "DEATHS=0 SLICES=0 ROUNDS=2 GIVES_UP",
   ]),
   ...lock("safety", false, [
     "BROKEN_NO_RECOVERY",
@@ -40,7 +41,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
     "DEATHS=0 SLICES=0 BROKEN_NO_WAKE",
     "DEATHS=0 SLICES=0 BROKEN_FORGETS_SLEEPERS",
     "DEATHS=1 SLICES=0",
-    "DEATHS=0 SLICES=0 ROUNDS=2 GIVES_UP",
+    "DEATHS=0 SLICES=0 ROUNDS=2 GIVES_UP BROKEN_LAST_SLEEP",
   ]),
 
   ...wait(true, [

@@ -132,13 +132,13 @@ inline lock_take() {
         :: true
         fi;
 #endif
-#ifdef REMEDY_NO_LAST_SLEEP
+#ifdef BROKEN_LAST_SLEEP
+        futex_wait(seen);
+#else
         if
         :: !gives_up -> futex_wait(seen)
         :: else
         fi;
-#else
-        futex_wait(seen);
 #endif
         atomic { may_die();
           if
