@@ -88,10 +88,10 @@ int mm__grow_data(mm_pool *pool, const mm__need *need, mm__growth *growth) {
 int mm__grow_records(mm_pool *pool, mm__growth *growth) {
   const mm__geometry *geometry = &pool->geometry;
   const uint32_t per_page = geometry->page_size / (uint32_t)sizeof(mm__block);
+  if (pool->heap.limit >= geometry->table_capacity) return -ENOSPC;
   const uint64_t from = pool->heap.limit / per_page;
   const uint64_t all = (geometry->data_offset - geometry->table_offset) /
                        geometry->page_size;
-  if (from >= all) return -ENOSPC;
   uint64_t pages = all - from < RECORD_PAGES ? all - from : RECORD_PAGES;
   const uint64_t offset = geometry->table_offset + from * geometry->page_size;
   int error = commit(pool, offset, pages * geometry->page_size);

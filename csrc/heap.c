@@ -63,11 +63,12 @@ static uint32_t take_unused(mm__heap *heap, int *status) {
     return head;
   }
   const uint32_t fresh = mm__load(&shared->records_fresh);
-  if (fresh == 0 || fresh >= heap->limit) {
-    *status = fresh == 0 ? MM__INCONSISTENT : MM_E_NO_ROOM;
+  if (fresh == heap->limit) {
+    *status = MM_E_NO_ROOM;
     return 0;
   }
-  if (mm__tag(mm__load(&heap->table[fresh].state)) != MM__UNUSED) {
+  if (fresh == 0 || fresh > heap->limit ||
+      mm__tag(mm__load(&heap->table[fresh].state)) != MM__UNUSED) {
     *status = MM__INCONSISTENT;
     return 0;
   }

@@ -1,4 +1,5 @@
-// Runs every test: the C programs of tests/native/, the tests of Deno, and those
+// Runs every test: the C programs of tests/native/, those of threads once more
+// under ThreadSanitizer, short runs of the fuzzers, the tests of Deno, and those
 // of garbage collection, which need a flag of V8. The last line is the sum of
 // what they counted. (Named test.ts, this file would be a test itself.)
 
@@ -11,6 +12,7 @@ import {
   toLine,
 } from "./counts.ts";
 import { PARTS } from "./parts.ts";
+import { missingForFuzzing } from "./fuzz_build.ts";
 import { type Outcome, run } from "./run.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -26,6 +28,30 @@ async function testNative(): Promise<Counts[]> {
     counts.push(judge(name, outcome, countsOfNative(outcome.output)));
   }
   return counts;
+}
+
+async function testRaces(): Promise<Counts[]> {
+  await ensureBuilt(PARTS.races);
+  const counts: Counts[] = [];
+  for (const name of await PARTS.races.outputs()) {
+    console.log(`\ntests/native/${name}.c under ThreadSanitizer`);
+    const program = new URL(PARTS.races.folder + name, ROOT);
+    const outcome = await run(program, ["--milliseconds", "3000"]);
+    counts.push(judge(name, outcome, countsOfNative(outcome.output)));
+  }
+  return counts;
+}
+
+async function testFuzz(): Promise<Counts[]> {
+  console.log("\nfuzz --quick");
+  const missing = await missingForFuzzing();
+  if (missing !== undefined) {
+    console.log(`ignored: ${missing}`);
+    return [{ passed: 0, failed: 0, skipped: 1 }];
+  }
+  const args = ["run", "-A", "tools/fuzz.ts", "--quick"];
+  const outcome = await run(Deno.execPath(), args);
+  return [judge("fuzz", outcome, countsOfNative(outcome.output))];
 }
 
 async function testDeno(): Promise<Counts[]> {
@@ -80,7 +106,12 @@ async function group(tests: () => Promise<Counts[]>): Promise<Counts> {
 
 const total = await group(async () => {
   await ensureBuilt();
-  return [await group(testNative), await group(testDeno)];
+  return [
+    await group(testNative),
+    await group(testRaces),
+    await group(testFuzz),
+    await group(testDeno),
+  ];
 });
 console.log(`\n${toLine(total)}`);
 Deno.exit(total.failed === 0 ? 0 : 1);

@@ -359,6 +359,45 @@ static void a_scribbling_neighbour(void) {
   clear_stage();
 }
 
+/* ---- What the fuzzers found (fuzz/README.md) -------------------------------- */
+
+/* Beyond what is committed: committed records again and again. */
+static void a_count_of_records_that_is_too_large(void) {
+  mm_pool *pool = new_pool(SIZE);
+  mm__store(&pool->header->heap.records_fresh, UINT32_MAX);
+  const uint32_t grown = mm__load(&pool->header->grown);
+  must_alloc(pool, 100);
+  CHECK(mm__load(&pool->header->grown) - grown < 10);
+  CHECK_SOUND(mm__check(pool));
+  destroy_and_detach(pool);
+}
+
+static void a_count_of_bytes_that_is_too_large(void) {
+  mm_pool *pool = new_pool(SIZE);
+  mm__store(&pool->header->heap.live_bytes, UINT64_MAX);
+  mm_pool_entry entry;
+  CHECK_OK(mm_pool_probe(mm_pool_describe(pool)->name, NULL, &entry));
+  CHECK_EQ(entry.used, entry.size);
+  destroy_and_detach(pool);
+}
+
+static void park_and_detach(void *argument) {
+  mm_pool *pool = argument;
+  mm_park_prepare(pool);
+  const uint32_t seen = mm_wait_begin(pool);
+  mm_pool_detach(pool);
+  mm_park(pool, seen, 100);
+}
+
+/* The pool may be too spoilt for a child to attach anew: its handle is not
+ * freed under a parked call for that. */
+static void a_child_that_parks_without_attaching(void) {
+  mm_pool *pool = new_pool(SIZE);
+  finish_child(start_child(park_and_detach, pool));
+  CHECK_SOUND(mm__check(pool));
+  destroy_and_detach(pool);
+}
+
 int main(int argc, char **argv) {
   seed = now_ms();
   const test_option options[] = {{"--rounds", &rounds, 0},
@@ -370,5 +409,11 @@ int main(int argc, char **argv) {
   test_case_within("bad bytes: every call on spoilt images", spoilt_images,
                    120 + (unsigned)(rounds / 50));
   test_case_within("bad bytes: beside a writer that scribbles", a_scribbling_neighbour, 60);
+  test_case("bad bytes: a count of records that is too large is made anew",
+            a_count_of_records_that_is_too_large);
+  test_case("bad bytes: mm_pool_probe() shows no more bytes than there are",
+            a_count_of_bytes_that_is_too_large);
+  test_case("bad bytes: mm_park() in a child that could not attach",
+            a_child_that_parks_without_attaching);
   return harness_end();
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -368,6 +369,54 @@ static void full_half_way(void) {
   destroy_and_detach(pool);
 }
 
+/* Data there is, but no page for the records of ever more tiny allocations: the
+ * last that has one is given all the rest, and then there is no room. */
+static void full_when_the_table_grows(void) {
+  const char *directory = small_file_system(4u << 20);
+  mm_pool *pool =
+      new_pool_from((mm_pool_options){.size = 2u << 20, .name = "p", .directory = directory});
+  const uint64_t tiny = MM_MIN_BLOCK_SIZE, most = (2u << 20) / tiny;
+  mm_allocation all = must_alloc(pool, 2u << 20);
+  CHECK_OK(mm_free(pool, all.id)); /* it stays committed */
+  const uint32_t before = pool->header->heap.records_committed;
+  fill(directory, "filler");
+
+  mm_allocation *made = calloc(most, sizeof *made);
+  uint64_t count = 0;
+  int status;
+  while ((status = mm_alloc(pool, tiny, 0, &made[count])) == MM_OK) {
+    fill_tagged(pool, &made[count]);
+    CHECK(++count < most);
+  }
+  CHECK_STATUS(status, MM_E_NO_ROOM);
+  CHECK(count >= before - 1 && pool->header->heap.records_committed < most);
+  CHECK_SOUND(mm__check(pool));
+  for (uint64_t at = 0; at < count; at++) check_tagged(pool, &made[at]);
+  for (int round = 0; round < 10; round++) {
+    CHECK_OK(mm_free(pool, made[round].id));
+    CHECK_OK(mm_alloc(pool, tiny, 0, &made[round]));
+    fill_tagged(pool, &made[round]);
+    CHECK_STATUS(mm_alloc(pool, tiny, 0, &all), MM_E_NO_ROOM);
+  }
+
+  /* With memory again it goes on from there. */
+  unfill(directory, "filler");
+  const uint64_t stopped_at = count;
+  CHECK_OK(mm_free(pool, made[--count].id));
+  while (count < stopped_at + 1000) {
+    CHECK_OK(mm_alloc(pool, tiny, 0, &made[count]));
+    fill_tagged(pool, &made[count++]);
+  }
+  while (count > 0) {
+    check_tagged(pool, &made[--count]);
+    CHECK_OK(mm_free(pool, made[count].id));
+  }
+  CHECK_SOUND(mm__check(pool));
+  must_alloc(pool, 2u << 20);
+  destroy_and_detach(pool);
+  free(made);
+}
+
 /* The slots' pages are committed before they are touched, too. */
 static void full_when_many_attach(void) {
   const char *directory = small_file_system(1u << 20);
@@ -407,6 +456,8 @@ int main(int argc, char **argv) {
   test_case("full file system: create fails and leaves nothing", full_before_it_is_made);
   test_case("full file system: alloc fails, nobody dies", full_after_it_is_made);
   test_case("full file system: reached half-way", full_half_way);
+  test_case("full file system: no record for one more allocation, nobody dies",
+            full_when_the_table_grows);
   test_case("full file system: attach fails, nobody dies", full_when_many_attach);
   return harness_end();
 }
