@@ -15,6 +15,8 @@ export interface Counts {
   readonly waits: number;
   readonly longestWait: number;
   readonly longestOwnWait: number;
+  readonly undisturbedWaits: number;
+  readonly promptWaits: number;
   readonly operations: number;
   readonly busy: number;
   readonly reclaimed: number;
@@ -60,6 +62,8 @@ export function summaryOf(counts: Counts, seconds: number): string {
     `waiters           ${count(counts.waits)} timed, the longest ` +
     `${milliseconds(counts.longestWait)}, or ` +
     `${milliseconds(counts.longestOwnWait)} without waiting for a processor`,
+    `woken             ${count(counts.promptWaits)} of ` +
+    `${count(counts.undisturbedWaits)} waiters that nothing disturbed`,
     `operations        ${count(counts.operations)}`,
     `of the dead       ${count(counts.reclaimed)} allocations reclaimed, ` +
     `${count(counts.unfinished)} of them unfinished`,

@@ -2,10 +2,12 @@
 // killed and stopped at random. See README.md.
 //
 //   deno run -A torture/main.ts [--processes N] [--kills N] [--seed S]
+//   deno run -A torture/main.ts --exhaustive [--jobs N] [--every-busy] [name ...]
 
 import { lines } from "../tests/fixtures/remote_call.ts";
 import { type Counts, type Message, summaryOf } from "./counts.ts";
-import { type Options, readOptions } from "./options.ts";
+import { runExhaustively } from "./exhaustive.ts";
+import { type RandomOptions, readOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
 
 const WARDEN = new URL("../zig-out/torture/warden", import.meta.url);
@@ -19,7 +21,8 @@ const DENO_SHARE = 5;
 /** Runs the warden; answers its summary, or null if it did not come to that. */
 async function torture(
   name: string,
-  { processes, kills, seed }: Options,
+  { processes, kills, seed }: RandomOptions,
+  signal: AbortSignal,
 ): Promise<Counts | null> {
   const denoWorkers = Math.ceil(processes / DENO_SHARE);
   const child = new Deno.Command(WARDEN, {
@@ -37,7 +40,7 @@ async function torture(
     stderr: "inherit",
   }).spawn();
   const stop = () => child.stdin.close().catch(() => {});
-  for (const signal of STOPPING) Deno.addSignalListener(signal, stop);
+  signal.addEventListener("abort", stop);
   const progress = new Progress(kills);
   let summary: Counts | null = null;
   for await (const line of lines(child.stdout)) {
@@ -56,11 +59,11 @@ async function torture(
     }
   }
   progress.clear();
-  const { code, signal } = await child.status;
-  for (const signal of STOPPING) Deno.removeSignalListener(signal, stop);
+  const end = await child.status;
+  signal.removeEventListener("abort", stop);
   await stop();
   if (summary === null) {
-    console.error(`The warden ended with ${signal ?? `code ${code}`}`);
+    console.error(`The warden ended with ${end.signal ?? `code ${end.code}`}`);
   }
   return summary;
 }
@@ -74,8 +77,10 @@ async function removePools(name: string): Promise<void> {
   }
 }
 
-async function main(): Promise<boolean> {
-  const options = readOptions(Deno.args);
+async function runAtRandom(
+  options: RandomOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { processes, kills, seed } = options;
   const name = `torture-${crypto.randomUUID()}`;
   console.log(
@@ -84,13 +89,24 @@ async function main(): Promise<boolean> {
   );
   const started = performance.now();
   try {
-    const counts = await torture(name, options);
+    const counts = await torture(name, options, signal);
     if (counts === null) return false;
     console.log(summaryOf(counts, (performance.now() - started) / 1000));
     return counts.violations === 0;
   } finally {
     await removePools(name);
   }
+}
+
+async function main(): Promise<boolean> {
+  const options = readOptions(Deno.args);
+  const ending = new AbortController();
+  for (const signal of STOPPING) {
+    Deno.addSignalListener(signal, () => ending.abort());
+  }
+  return options.mode === "exhaustive"
+    ? await runExhaustively(options, ending.signal)
+    : await runAtRandom(options, ending.signal);
 }
 
 try {

@@ -24,23 +24,26 @@
 static int passed, failed;
 static char *filter[32];
 static int filters;
+static const char *only; /* the name of the one case that is wanted; NULL: any */
+static int is_list;      /* 1: cases are named, not run */
 
 /* In /dev/shm, everything that this program makes has this in its name. */
 static char mark[40];
 
 /* ---- Cleaning up -------------------------------------------------------- */
 
-static void remove_leftovers(void) {
-  DIR *directory = opendir("/dev/shm");
+static void remove_leftovers_in(const char *parent) {
+  DIR *directory = opendir(parent);
   if (directory == NULL) return;
   struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {
     if (strstr(entry->d_name, mark) == NULL) continue;
     char path[512];
-    snprintf(path, sizeof path, "/dev/shm/%s", entry->d_name);
+    snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
       umount2(path, MNT_DETACH);
+      remove_leftovers_in(path);
       rmdir(path);
     } else {
       unlink(path);
@@ -48,6 +51,8 @@ static void remove_leftovers(void) {
   }
   closedir(directory);
 }
+
+static void remove_leftovers(void) { remove_leftovers_in("/dev/shm"); }
 
 /* Children of a case that died become ours (see below): end them, one by one,
  * by their own ids. */
@@ -106,6 +111,14 @@ void harness_begin_with(int argc, char **argv, const test_option *options) {
       if (filters < 32) filter[filters++] = argv[at];
       continue;
     }
+    if (strcmp(argv[at], "--list") == 0) {
+      is_list = 1;
+      continue;
+    }
+    if (strcmp(argv[at], "--only") == 0 && at + 1 < argc) {
+      only = argv[++at];
+      continue;
+    }
     const test_option *option = option_named(options, argv[at]);
     *option->number = 1;
     if (!option->is_flag && ++at < argc) *option->number = strtoull(argv[at], NULL, 10);
@@ -117,6 +130,7 @@ void harness_begin(int argc, char **argv) {
 }
 
 static int is_wanted(const char *name) {
+  if (only != NULL && strcmp(name, only) != 0) return 0;
   for (int at = 0; at < filters; at++)
     if (strstr(name, filter[at]) != NULL) return 1;
   return filters == 0;
@@ -161,6 +175,10 @@ static outcome run_case(test_body *body, unsigned seconds) {
 static void run_and_report(const char *name, test_body *body, unsigned seconds, int tries) {
   static const char *const texts[] = {"failed", "ok", "skipped"};
   if (!is_wanted(name)) return;
+  if (is_list) {
+    printf("case: %s\n", name);
+    return;
+  }
   const uint64_t begun = now_ms();
   outcome outcome = run_case(body, seconds);
   while (outcome == FAILED && --tries > 0) outcome = run_case(body, seconds);
@@ -228,6 +246,13 @@ const char *unique_name(void) {
   /* The process's id too: children of a case make pools as well. */
   snprintf(name, sizeof *names, "%s%d-%u", mark, (int)getpid(), count++);
   return name;
+}
+
+const char *own_directory(void) {
+  static char path[256];
+  snprintf(path, sizeof path, "/dev/shm/%s%d-directory", mark, (int)getpid());
+  CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
+  return path;
 }
 
 const char *small_file_system(uint64_t bytes) {

@@ -7,7 +7,8 @@
  * program is interrupted or told to terminate.
  *
  * With arguments that are not options, a program runs only the cases whose name
- * contains one of them.
+ * contains one of them. `--only NAME` runs the one case of that name; `--list`
+ * names the cases, in lines of "case: NAME", and runs none.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
@@ -98,6 +99,9 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 
 /* A pool name that nobody else has; valid until 64 more were asked for. */
 const char *unique_name(void);
+
+/* A directory in /dev/shm for pools of this case only. */
+const char *own_directory(void);
 
 /* An empty directory on a tmpfs of that many bytes of its own; ends the case
  * as skipped where this process may not mount. */

@@ -1,7 +1,8 @@
 /* kill_test.c - kills a process at every instruction of every operation, and
  * looks whether everybody else can go on with the pool.
  *
- *   kill_test [--sample N] [--seed S] [--exhaustive] [name ...]
+ *   kill_test [--sample N] [--seed S] [name ...]
+ *   kill_test --exhaustive [name ...]
  *
  * By default N points per operation are tried: half of them where shared bytes
  * have just changed or the kernel was just called, the others anywhere. With
@@ -133,6 +134,8 @@ static void kill_in_recovery(void) {
   scene_judge(&scene, 1);
   /* By default one death of the victim, as a recovery is long. */
   step_choose_states(&trace, is_exhaustive ? UINT64_MAX : 3, &seed, kill_recovery_from);
+  /* None of those was inside of the lock: then the first that is. */
+  if (!has_recovered) step_choose_states(&trace, UINT64_MAX, &seed, kill_recovery_from);
   step_trace_free(&trace);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "block.h"
+#include "shared.h"
 
 #define SMALL_POOL 65536u
 #define LARGE_POOL (6u << 20)
@@ -166,6 +167,18 @@ static void prepare_free_for_waiter(scene *scene) {
   scene_keep(scene, 100);
   make_going(scene, SMALL_POOL - 128);
   make_waiter(scene, 5000);
+  mm_pool *waiter = scene->others[0];
+  mm_allocation none;
+  scene->waiter = waiter;
+  scene->waiter_size = 5000;
+  scene->waiter_ticket = mm__load(&waiter->slots[waiter->slot].ticket);
+  scene->waiter_seen = mm_wait_begin(waiter);
+  CHECK_STATUS(mm_wait_try(waiter, scene->waiter_ticket, 5000, 0, &none), MM_E_NO_ROOM);
+}
+
+static void prepare_free_for_second(scene *scene) {
+  prepare_free_for_waiter(scene);
+  scene->waiter_is_second = 1;
 }
 
 /* ---- Owners ------------------------------------------------------------- */
@@ -345,8 +358,8 @@ static int act_list_pools(scene *scene, mm_pool *pool) {
   (void)pool;
   mm_pool_entry entry;
   size_t count = 0;
-  const int status = mm_pool_probe(scene->name, NULL, &entry);
-  return status != MM_OK ? status : mm_pool_list(NULL, &entry, 1, &count);
+  const int status = mm_pool_probe(scene->name, scene->directory, &entry);
+  return status != MM_OK ? status : mm_pool_list(scene->directory, &entry, 1, &count);
 }
 
 static void prepare_some_with_waiter(scene *scene) {
@@ -396,6 +409,8 @@ const scenario scenarios[] = {
     {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED, 0},
     {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED, 0},
     {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED, 0},
+    {"free and recover for a waiter", SMALL_POOL, prepare_free_for_second, act_free, NULL,
+     SCENE_ATTACHED, 0},
     {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED, 0},
     {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED, 0},
     {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED, 0},
@@ -422,7 +437,8 @@ const scenario scenarios[] = {
     {"destroy with a waiter", SMALL_POOL, prepare_some_with_waiter, act_destroy, NULL,
      SCENE_DESTROYS, 0},
     {"remove by force", SMALL_POOL, prepare_some, act_remove, NULL, SCENE_DESTROYS, 0},
-    {"probe and list", SMALL_POOL, prepare_some, act_list_pools, NULL, SCENE_ATTACHED, 0},
+    {"probe and list", SMALL_POOL, prepare_some, act_list_pools, NULL, SCENE_ATTACHED,
+     SCENE_ALONE},
     {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES, 0},
     {"create over a destroyed pool", SMALL_POOL, prepare_destroyed, act_create, NULL,
      SCENE_CREATES, 0},

@@ -16,6 +16,10 @@
 #define SCENE_NO_REQUEST UINT64_MAX
 #define SCENE_TYPE 5u
 
+/* In place of the size of a file system: in /dev/shm, in a directory of its own,
+ * so that a list of the pools is the same whatever else runs on the machine. */
+#define SCENE_ALONE UINT64_MAX
+
 /* What the child did, in memory shared with it. */
 typedef struct scene_result {
   int status;
@@ -36,6 +40,11 @@ typedef struct scene {
   mm_allocation going[SCENE_GOING_MAX];  /* freed by the child */
   uint32_t going_count;
   uint64_t request;                      /* bytes that the child allocates */
+  mm_pool *waiter;      /* tried in vain; must notice when `going` is free; or NULL */
+  uint64_t waiter_ticket;
+  uint64_t waiter_size; /* bytes */
+  uint32_t waiter_seen; /* as of mm_wait_begin() */
+  int waiter_is_second; /* 1: somebody else has the lock before it */
   scene_result *result;
 } scene;
 
@@ -53,7 +62,8 @@ typedef struct scenario {
     SCENE_CREATES,   /* there is no pool before, and perhaps one after */
     SCENE_DESTROYS,  /* there is a pool before, and perhaps none after */
   } kind;
-  uint64_t file_system; /* bytes, of one that the pool has for itself; 0: /dev/shm */
+  /* Bytes, of one that the pool has for itself; 0: /dev/shm; SCENE_ALONE. */
+  uint64_t file_system;
 } scenario;
 
 extern const scenario scenarios[];

@@ -19,10 +19,11 @@ void scene_open(scene *scene, const scenario *scenario) {
   static const char *name;
   if (name == NULL) name = unique_name();
   snprintf(scene->name, sizeof scene->name, "%s", name);
-  static const char *small;
-  if (scenario->file_system != 0 && small == NULL)
-    small = small_file_system(scenario->file_system);
-  scene->directory = scenario->file_system != 0 ? small : "/dev/shm";
+  static const char *own;
+  if (scenario->file_system != 0 && own == NULL)
+    own = scenario->file_system == SCENE_ALONE ? own_directory()
+                                               : small_file_system(scenario->file_system);
+  scene->directory = scenario->file_system != 0 ? own : "/dev/shm";
   if (scenario->kind != SCENE_CREATES) {
     const mm_pool_options options = {
         .size = scenario->size, .name = name, .uid = 9, .directory = scene->directory};
@@ -123,6 +124,13 @@ static int is_among(const mm_allocation *one, const mm_allocation *all, uint32_t
   return 0;
 }
 
+/* What a dead process made is its own, so that it can be reclaimed. */
+static void check_orphan(mm_pool *pool, uint64_t id) {
+  mm_owner owner;
+  CHECK_OK(mm_owner_of(pool, id, &owner));
+  CHECK(!owner.is_alive);
+}
+
 /* What lives is what must live, and of the rest only what the child may have
  * made or not freed. */
 static void check_live(const scene *scene, const mm_allocation *entries, uint32_t count,
@@ -133,9 +141,10 @@ static void check_live(const scene *scene, const mm_allocation *entries, uint32_
       kept++;
     else if (is_among(&entries[at], scene->going, scene->going_count))
       not_freed++;
-    else if (entries[at].type == SCENE_TYPE && entries[at].size == scene->request)
+    else if (entries[at].type == SCENE_TYPE && entries[at].size == scene->request) {
       made++;
-    else
+      check_orphan(scene->pool, entries[at].id);
+    } else
       test_fail(__FILE__, __LINE__, "allocation %llx of %llu bytes came from nowhere",
                 (unsigned long long)entries[at].id, (unsigned long long)entries[at].size);
   }
@@ -177,9 +186,24 @@ static void check_usable(scene *scene, mm_pool *fresh, const mm_allocation *entr
   CHECK_SOUND(mm__check(fresh));
 }
 
+/* The waiter gets the room that came, also when whoever made it died before
+ * telling, and whoever recovered knows of nothing. */
+static void check_waiter(const scene *scene) {
+  mm_allocation found;
+  if (scene->waiter_is_second) CHECK_SOUND(mm__check(scene->pool));
+  if (mm_find(scene->pool, scene->going[0].id, &found) == MM_OK) return;
+  CHECK_OK(mm_wait(scene->waiter, scene->waiter_seen, 250));
+  CHECK_OK(mm_wait_try(scene->waiter, scene->waiter_ticket, scene->waiter_size, 0, &found));
+  CHECK_OK(mm_free(scene->waiter, found.id));
+}
+
 static void judge_pool(scene *scene, int has_finished) {
+  if (scene->waiter != NULL) check_waiter(scene);
   CHECK_SOUND(mm__check(scene->pool));
   mm_pool *fresh = attach_again(scene->pool);
+  /* The dead do not keep their slots, nor what they showed there. */
+  CHECK(fresh->slot <= scene->others_count + 1);
+  CHECK_EQ(mm__load(&fresh->slots[fresh->slot].ticket), 0);
   CHECK_SOUND(mm__check(fresh));
   mm_allocation entries[LIST_MAX];
   const uint32_t count = list_all(fresh, entries);
@@ -188,8 +212,6 @@ static void judge_pool(scene *scene, int has_finished) {
   for (uint32_t at = 0; at < scene->kept_count; at++) check_tagged(fresh, &scene->kept[at]);
   check_stats(fresh, entries, count);
   check_usable(scene, fresh, entries, count);
-  /* The dead do not keep their slots. */
-  CHECK(fresh->slot <= scene->others_count + 1);
   mm_pool_detach(fresh);
   destroy_and_detach(scene->pool);
 }

@@ -1,12 +1,16 @@
 /* stop_test.c - stops a process at an instruction of every operation, while
  * others do everything with the pool; then lets it go on to its end.
  *
- *   stop_test [--sample N] [--busy N] [--seed S] [--exhaustive] [name ...]
+ *   stop_test [--sample N] [--busy N] [--seed S] [name ...]
+ *   stop_test --exhaustive [--every-busy] [name ...]
  *
  * N points per operation are tried, half of them where shared bytes have just
- * changed. Where the stopped one holds the lock, the others must say that they
- * are busy, which takes a second each time: so only `busy` such points are tried
- * in all, and the stopped one is let go at once at the others.
+ * changed; with --exhaustive, every instruction. Where the stopped one holds the
+ * lock, the others must say that they are busy, which takes a second each time:
+ * so only `busy` such points are tried in all, and the stopped one is let go at
+ * once at the others. With --exhaustive the others wait at every point where
+ * shared bytes have just changed, which they cannot tell from the instructions
+ * that follow it; with --every-busy at those too, which takes hours.
  */
 #include <string.h>
 
@@ -25,6 +29,7 @@ static uint64_t sample = DEFAULT_SAMPLE;
 static uint64_t busy_left;
 static uint64_t seed;
 static uint64_t is_exhaustive;
+static uint64_t is_every_busy;
 
 /* Shared with the cases. */
 static struct totals {
@@ -127,13 +132,20 @@ static int is_held_up(const scene *scene) {
          mm__os_is_locked(scene->pool->file, MM__GROW_BYTE, 1) != 0;
 }
 
-static void meddle(scene *scene) {
+/* 1 if those who wait for the lock shall lose their patience at this point. */
+static int shall_be_busy(const step_trace *trace, uint32_t done) {
+  if (is_exhaustive) return is_every_busy || step_is_new_state(trace, done);
+  if (busy_left == 0) return 0;
+  busy_left--;
+  return 1;
+}
+
+static void meddle(scene *scene, const step_trace *trace, uint32_t done) {
   if (scene->pool == NULL || mm__load(&scene->pool->header->destroyed)) return;
   read_all(scene, scene->pool);
   if (is_held_up(scene)) {
     totals->inside++;
-    if (!scene_is_locked(scene) || busy_left == 0) return;
-    busy_left--;
+    if (!scene_is_locked(scene) || !shall_be_busy(trace, done)) return;
     totals->busy++;
     be_busy(scene);
     return;
@@ -150,7 +162,7 @@ static void stop_after(const step_trace *trace, uint32_t done) {
   scene_open(&scene, current);
   step_child child = scene_start(&scene, current);
   step_to(&child, trace, done);
-  meddle(&scene);
+  meddle(&scene, trace, done);
   step_finish(&child);
   step_kill(&child);
   scene_judge(&scene, 1);
@@ -179,6 +191,7 @@ int main(int argc, char **argv) {
                                  {"--busy", &busy_left, 0},
                                  {"--seed", &seed, 0},
                                  {"--exhaustive", &is_exhaustive, 1},
+                                 {"--every-busy", &is_every_busy, 1},
                                  {NULL, NULL, 0}};
   harness_begin_with(argc, argv, options);
   totals = shared_memory(sizeof *totals);
@@ -197,7 +210,7 @@ int main(int argc, char **argv) {
     snprintf(name, sizeof name, "stop: %s", current->name);
     test_case_within(name, stop_in_operation, is_exhaustive ? 12 * 3600 : 60);
   }
-  printf("stops tried: %llu, %llu of them inside of a lock, %llu with others waiting for it;"
+  printf("stop points tried: %llu, %llu of them inside a lock, %llu with others waiting for it;"
          " failures: %u\n",
          (unsigned long long)totals->points, (unsigned long long)totals->inside,
          (unsigned long long)totals->busy, harness_failures());

@@ -45,6 +45,8 @@ static void print_counts(const char *kind, const report *report) {
       {"waits", report->waits},
       {"longestWait", report->longest_wait},
       {"longestOwnWait", report->longest_own_wait},
+      {"undisturbedWaits", report->undisturbed_waits},
+      {"promptWaits", report->prompt_waits},
       {"operations", report->operations},
       {"busy", report->busy},
       {"reclaimed", report->reclaimed},

@@ -18,6 +18,8 @@ typedef struct report {
   uint64_t waits;            /* waiters for whom room came, and that were timed */
   uint64_t longest_wait;     /* ns from the room to the allocation */
   uint64_t longest_own_wait; /* the same without the time for a processor */
+  uint64_t undisturbed_waits; /* of those timed: nobody was killed meanwhile */
+  uint64_t prompt_waits;      /* of those: served at once, as who was woken */
   uint64_t operations;
   uint64_t busy;    /* calls that failed behind a stopped lock owner */
   uint64_t reclaimed;  /* allocations of the dead that were freed */

@@ -13,8 +13,10 @@
 #define WAITERS_MAX 4u
 #define READY_LIMIT (300 * MILLISECOND)
 #define GIVE_UP (12000 * MILLISECOND) /* beyond the time limit of their calls */
-#define SLOW (20 * MILLISECOND)
 #define LOOK (200 * MICROSECOND)
+#define PROMPT (5 * MILLISECOND) /* whoever is not woken looks after 25 ms */
+#define PROMPT_PERCENT 90u       /* of those undisturbed */
+#define JUDGED_FROM 20u          /* undisturbed waits */
 #define COMMAND_SHIFT 32
 
 typedef struct waiters {
@@ -22,6 +24,7 @@ typedef struct waiters {
   uint32_t index[WAITERS_MAX];
   uint64_t command[WAITERS_MAX];
   int is_timed[WAITERS_MAX]; /* 0: served already, killed or not ready */
+  int is_undisturbed;        /* 1: nobody is killed since they wait */
   const char *room_came_by;  /* for messages */
 } waiters;
 
@@ -103,6 +106,7 @@ static void free_reserve(warden *warden, waiters *waiters) {
   mm_allocation found;
   waiters->room_came_by = "a free";
   if (dice_percent(&warden->dice, 50)) {
+    waiters->is_undisturbed = 0;
     const int had_lock = free_by_victim(warden);
     if (mm_find(warden->pool, warden->reserve, &found) == MM_E_STALE)
       waiters->room_came_by = had_lock ? "a free by one killed inside the lock"
@@ -132,6 +136,8 @@ static void note_wait(warden *warden, const waiters *waiters, uint32_t at,
   report->waits++;
   if (took > report->longest_wait) report->longest_wait = took;
   if (own > report->longest_own_wait) report->longest_own_wait = own;
+  report->undisturbed_waits += waiters->is_undisturbed;
+  report->prompt_waits += waiters->is_undisturbed && own < PROMPT;
   if (own > WAITERS_LIMIT_NS)
     report_violation(report,
                      "%s worker %u waited for %llu ms after %s, %llu ms of them"
@@ -153,7 +159,7 @@ static void time_all(warden *warden, waiters *waiters, uint64_t answer) {
     const uint64_t took = mm__os_now() - since;
     /* Only the slow are worth the look. */
     const uint64_t lag_now =
-        took > SLOW ? lag_of_all(warden, waiters) : lag_before;
+        took > PROMPT ? lag_of_all(warden, waiters) : lag_before;
     const uint64_t lag = lag_now > lag_before ? lag_now - lag_before : 0;
     left = 0;
     for (uint32_t at = 0; at < waiters->count; at++) {
@@ -189,6 +195,7 @@ void waiters_probe(warden *warden) {
   const uint64_t part = warden->size / 10 - 64 * dice_below(dice, 64);
   choose(warden, part, &waiters);
   const unsigned disturbance = (unsigned)dice_below(dice, 5);
+  waiters.is_undisturbed = disturbance > 2;
   if (disturbance == 0) kill_a_waiter(warden, &waiters);
   free_reserve(warden, &waiters);
   if (disturbance == 1) kill_a_waiter(warden, &waiters);
@@ -213,5 +220,15 @@ void waiters_probe_destroy(warden *warden) {
   if (status != MM_OK)
     report_violation(&warden->report, "mm_pool_destroy: %s", mm_strerror(status));
   waiters.room_came_by = "the pool was destroyed";
+  waiters.is_undisturbed = 0;
   time_all(warden, &waiters, ANSWER_DESTROYED);
+}
+
+void waiters_judge(warden *warden) {
+  report *report = &warden->report;
+  const uint64_t waits = report->undisturbed_waits;
+  if (waits >= JUDGED_FROM && report->prompt_waits * 100 < waits * PROMPT_PERCENT)
+    report_violation(report, "only %llu of %llu undisturbed waiters were woken",
+                     (unsigned long long)report->prompt_waits,
+                     (unsigned long long)waits);
 }

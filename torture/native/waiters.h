@@ -16,4 +16,7 @@ void waiters_probe(warden *warden);
 /* Has some workers wait, and destroys the pool. */
 void waiters_probe_destroy(warden *warden);
 
+/* At the end: were waiters woken, or did they only look for themselves? */
+void waiters_judge(warden *warden);
+
 #endif

@@ -19,6 +19,7 @@
 #include "killing.h"
 #include "pools.h"
 #include "population.h"
+#include "waiters.h"
 
 #define MICROSECOND 1000ull
 #define MILLISECOND 1000000ull
@@ -80,6 +81,7 @@ static void torture(warden *warden) {
     if (is_told_to_end()) break;
   }
   audit_all(warden);
+  waiters_judge(warden);
 }
 
 static uint64_t number(const char *text) {
