@@ -26,6 +26,19 @@ static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
   int status = mm__grow_use(pool, growth);
   if (mm__likely(status == MM_OK))
     status = mm__heap_alloc(&pool->heap, request, allocation, need);
+  if (mm__likely(status == MM_OK)) {
+    mm__cache_refill(pool, request->granules);
+  } else if (status == MM_E_NO_ROOM || status == MM_E_LIMIT) {
+    /* Before saying no: what all caches hold. */
+    const int refused = status;
+    uint64_t released = 0;
+    status = mm__cache_sweep(pool, &released);
+    if (status == MM_OK)
+      status = released != 0
+                   ? mm__heap_alloc(&pool->heap, request, allocation, need)
+                   : refused;
+    if (released != 0 && mm__wait_any(pool)) *to_wake = mm__wait_freed(pool);
+  }
   if (mm__unlikely(queues) && status <= 0)
     mm__wait_tried(pool, ticket, &turn, status == MM_OK);
   return status;
@@ -60,7 +73,11 @@ static int grow(mm_pool *pool, int what, const mm__need *need,
                 mm__growth *growth, mm__request *request) {
   const int error = what == MM__NEED_DATA ? mm__grow_data(pool, need, growth)
                                           : mm__grow_records(pool, growth);
-  if (error == 0) return 0;
+  if (error == 0) {
+    request->filled_from = growth->data_from;
+    request->filled_to = growth->data_to;
+    return 0;
+  }
   if (what == MM__NEED_DATA || growth->data_to != 0) request->no_data = 1;
   if (what == MM__NEED_RECORDS) request->no_records = 1;
   growth->data_to = 0;
@@ -81,7 +98,7 @@ int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
   mm__growth growth = {0, 0, 0, 0};
   int error = 0;
   for (int round = 0; round < ROUNDS_MAX; round++) {
-    mm__need need = {0, 0};
+    mm__need need = {0, 0, 0};
     status = locked_attempt(pool, &request, ticket, patience_ms, &growth,
                             allocation, &need);
     if (mm__likely(status <= 0)) break;
@@ -105,6 +122,12 @@ int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
 
 int mm_alloc(mm_pool *pool, uint64_t size, uint32_t type,
              mm_allocation *allocation) {
+  const int status = mm__enter(pool);
+  if (mm__unlikely(status != MM_OK)) return status;
+  if (mm__likely(size <= pool->geometry.data_size &&
+                 mm__cache_alloc(pool, size, mm__heap_granules(&pool->heap, size),
+                                 type, allocation) == MM_OK))
+    return MM_OK;
   return mm__allocate(pool, size, type, MM__NO_TICKET, MM__LOCK_PATIENCE_MS,
                       allocation);
 }
@@ -123,6 +146,7 @@ static int locked_free(mm_pool *pool, uint64_t id, uint32_t *to_wake) {
     }
   }
   if (mm__unlikely(status == MM__DONE_REBUILD)) status = mm__recover(pool);
+  if (mm__likely(status == MM_OK)) status = mm__cache_trim(pool);
   *to_wake = mm__likely(status == MM_OK) ? mm__wait_freed(pool) : MM__NOBODY;
   return status;
 }
@@ -130,6 +154,7 @@ static int locked_free(mm_pool *pool, uint64_t id, uint32_t *to_wake) {
 int mm_free(mm_pool *pool, uint64_t id) {
   int status = mm__enter(pool);
   if (mm__unlikely(status != MM_OK)) return status;
+  if (mm__likely(mm__cache_free(pool, id) == MM_OK)) return MM_OK;
   status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
   if (mm__unlikely(status != MM_OK)) return status;
   uint32_t to_wake;

@@ -24,6 +24,36 @@ static inline int mm__is_record(const mm__heap *heap, uint32_t index) {
   return mm__likely(index < heap->limit);
 }
 
+/* The tag of a block in the slot's cache, or about to leave it. */
+static inline uint64_t mm__cached(uint32_t slot) {
+  return (uint64_t)slot << MM__SLOT_SHIFT | MM__CACHED;
+}
+
+static inline uint64_t mm__claimed(uint32_t slot) {
+  return (uint64_t)slot << MM__SLOT_SHIFT | MM__CLAIMED;
+}
+
+/* 1 for an allocation, also while its owner is changing. */
+static inline int mm__is_live(uint64_t state) {
+  const uint64_t tag = mm__tag(state);
+  return mm__likely(tag == MM__LIVE) || tag == MM__PINNED;
+}
+
+/* 1 if an allocation that was read in between was there all the time. */
+static inline int mm__is_same_live(uint64_t before, uint64_t after) {
+  return mm__likely(before == after) ||
+         (mm__generation(before) == mm__generation(after) && mm__is_live(after));
+}
+
+/* 1 for a block on the chain that is not FREE. */
+static inline int mm__is_taken(uint64_t state) {
+  const uint64_t tag = mm__tag(state);
+  const uint64_t kind = tag & ((1u << MM__SLOT_SHIFT) - 1);
+  return tag == MM__LIVE || tag == MM__PINNED ||
+         ((kind == MM__CACHED || kind == MM__CLAIMED) &&
+          tag >> MM__SLOT_SHIFT < MM_SLOTS_MAX);
+}
+
 static inline int mm__is_free(const mm__heap *heap, uint32_t index) {
   return mm__tag(mm__load(&heap->table[index].state)) == MM__FREE;
 }
@@ -52,6 +82,26 @@ static inline int mm__block_bounds(const mm__heap *heap, uint32_t index,
   if (mm__unlikely(bounds->start >= end || end > heap->data_size)) return 0;
   bounds->granules = (end - bounds->start) >> heap->granule_shift;
   return mm__likely(bounds->granules != 0);
+}
+
+/* Where the memory of a FREE block from `start` to `end` ends: at `end`, or where
+ * it was trimmed. */
+static inline uint64_t mm__solid_end(const mm__heap *heap, uint32_t index,
+                                     uint64_t start, uint64_t end) {
+  const uint64_t trimmed = mm__load(&heap->table[index].trimmed);
+  if (mm__likely(trimmed == 0) || trimmed - 1 >= end) return end;
+  return trimmed - 1 < start ? start : trimmed - 1;
+}
+
+/* Before the FREE block `left` takes in its FREE successor: it shall not say that
+ * there is more memory than there is. */
+static inline void mm__merge_trimmed(mm__heap *heap, uint32_t left,
+                                     uint32_t right) {
+  const uint64_t of_left = mm__load(&heap->table[left].trimmed);
+  const uint64_t of_right = mm__load(&heap->table[right].trimmed);
+  if (mm__likely(of_left == of_right)) return;
+  if (of_left == 0 || of_left - 1 >= mm__load(&heap->table[right].offset))
+    mm__store_release(&heap->table[left].trimmed, of_right);
 }
 
 #endif

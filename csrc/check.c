@@ -10,8 +10,8 @@
 typedef struct counts {
   uint64_t on_chain; /* records, without the sentinel */
   uint64_t free;
-  uint64_t live;
-  uint64_t live_bytes;
+  uint64_t taken;
+  uint64_t taken_bytes;
 } counts;
 
 static const char *check_chain(const mm__heap *heap, counts *found) {
@@ -36,19 +36,24 @@ static const char *check_chain(const mm__heap *heap, counts *found) {
     if (stop > end || stop % granule != 0)
       return "T2: a block ends outside of what is committed";
     if (mm__load(&table[at].prev) != last) return "D1: prev does not mirror next";
-    if (mm__tag(state) == MM__LIVE) {
-      if (mm__load(&table[at].size) > stop - start)
+    if (mm__is_taken(state)) {
+      const uint32_t granules = mm__load(&table[at].granules);
+      if (granules != 0 && granules != (stop - start) / granule)
+        return "T4: a taken block is not as large as it says";
+      if (mm__load(&table[at].trimmed) != 0)
+        return "T6: a taken block was trimmed";
+      if (mm__is_live(state) && mm__load(&table[at].size) > stop - start)
         return "T4: an allocation is larger than its block";
       if (mm__generation(state) >= heap->generation_limit)
-        return "T5: a spent record is live";
-      found->live++;
-      found->live_bytes += stop - start;
+        return "T5: a spent record is taken";
+      found->taken++;
+      found->taken_bytes += stop - start;
     } else if (mm__tag(state) == MM__FREE) {
       if (last != 0 && mm__is_free(heap, last))
         return "D1: two neighbours are free";
       found->free++;
     } else {
-      return "T3: a record on the chain is neither free nor live";
+      return "T3: a record on the chain is neither free nor taken";
     }
     start = stop;
     last = at;
@@ -103,14 +108,14 @@ static const char *check_records(const mm__heap *heap, const counts *found) {
   const uint32_t fresh = mm__load(&shared->records_fresh);
   if (fresh == 0 || fresh > heap->limit)
     return "D3: records_fresh lies beyond the watermark";
-  uint64_t unused = 0, free = 0, live = 0, spent = 0;
+  uint64_t unused = 0, free = 0, taken = 0, spent = 0;
   for (uint32_t record = 1; record < fresh; record++) {
-    const uint64_t tag = mm__tag(mm__load(&heap->table[record].state));
-    if (tag == MM__FREE)
+    const uint64_t state = mm__load(&heap->table[record].state);
+    if (mm__tag(state) == MM__FREE)
       free++;
-    else if (tag == MM__LIVE)
-      live++;
-    else if (tag != MM__UNUSED)
+    else if (mm__is_taken(state))
+      taken++;
+    else if (mm__tag(state) != MM__UNUSED)
       return "T3: a record has an unknown state";
     else if (mm__is_spent(heap, record))
       spent++;
@@ -120,7 +125,7 @@ static const char *check_records(const mm__heap *heap, const counts *found) {
   for (uint32_t record = fresh; record < heap->limit; record++)
     if (mm__tag(mm__load(&heap->table[record].state)) != MM__UNUSED)
       return "D3: a fresh record is in use";
-  if (live != found->live) return "T3: a record off the chain is live";
+  if (taken != found->taken) return "T3: a record off the chain is taken";
   if (free != found->free) return "D3: a record off the chain is free";
 
   uint64_t listed = 0;
@@ -147,9 +152,9 @@ const char *mm__heap_check(mm__heap *heap) {
   if (broken == NULL) broken = check_index(heap, &found);
   if (broken == NULL) broken = check_records(heap, &found);
   if (broken != NULL) return broken;
-  if (mm__load(&shared->live) != found.live) return "D4: live is wrong";
-  if (mm__load(&shared->live_bytes) != found.live_bytes)
-    return "D4: live_bytes is wrong";
-  if (mm__load(&shared->most_live) < found.live) return "D4: most_live is wrong";
+  if (mm__load(&shared->taken) != found.taken) return "D4: taken is wrong";
+  if (mm__load(&shared->taken_bytes) != found.taken_bytes)
+    return "D4: taken_bytes is wrong";
+  if (mm__load(&shared->most_taken) < found.taken) return "D4: most_taken is wrong";
   return NULL;
 }

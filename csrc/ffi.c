@@ -65,6 +65,12 @@ int mm_ffi_adopt(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
   return mm_adopt(pool, to_id(id_low, id_high));
 }
 
+double mm_ffi_pool_trim(mm_pool *pool) {
+  uint64_t bytes = 0;
+  const int status = mm_pool_trim(pool, &bytes);
+  return status == MM_OK ? (double)bytes : (double)status;
+}
+
 int mm_ffi_reclaim(mm_pool *pool) {
   return mm_reclaim(pool, &pool->results.reclaimed);
 }

@@ -9,12 +9,36 @@
 
 #define RECORDS_MAX (UINT32_MAX - 64u)
 
+/* One cache holds at most this share of the pool, and at most these bytes and
+ * entries. Where that is less than a few blocks there are no caches. */
+#define CACHE_SHARE 64u
+#define CACHE_BYTES_MAX (16ull << 20)
+#define CACHE_ENTRIES_MAX (1u << 14)
+#define CACHE_ENTRIES_MIN 64u
+
 static uint64_t round_up(uint64_t value, uint64_t step) {
   return (value + step - 1) / step * step;
 }
 
 static int is_power_of_two(uint64_t value) {
   return value != 0 && (value & (value - 1)) == 0;
+}
+
+static void plan_caches(mm__geometry *plan) {
+  if (plan->is_counted) return;
+  uint64_t bytes = plan->data_size / CACHE_SHARE;
+  if (bytes > CACHE_BYTES_MAX) bytes = CACHE_BYTES_MAX;
+  const uint64_t granules = bytes >> plan->granule_shift;
+  if (granules < CACHE_ENTRIES_MIN) return;
+  plan->cache_granules = (uint32_t)granules;
+  plan->cache_entries = granules < CACHE_ENTRIES_MAX
+                            ? 1u << (63 - __builtin_clzll(granules))
+                            : CACHE_ENTRIES_MAX;
+}
+
+uint64_t mm__geometry_cache_size(const mm__geometry *geometry) {
+  return round_up((uint64_t)geometry->cache_entries * sizeof(uint32_t),
+                  geometry->page_size);
 }
 
 int mm__geometry_plan(uint64_t size, uint64_t granule, uint64_t max_allocations,
@@ -32,6 +56,7 @@ int mm__geometry_plan(uint64_t size, uint64_t granule, uint64_t max_allocations,
   plan.data_size = round_up(size, granule > page_size ? granule : page_size);
 
   uint64_t blocks = plan.data_size >> plan.granule_shift;
+  plan.is_counted = max_allocations != 0;
   plan.max_allocations = max_allocations != 0 ? max_allocations : blocks;
   /* Between and around n live blocks lie at most n + 1 free ones. */
   if (max_allocations != 0 && max_allocations < blocks / 2)
@@ -41,8 +66,11 @@ int mm__geometry_plan(uint64_t size, uint64_t granule, uint64_t max_allocations,
   plan.table_capacity = (uint32_t)blocks + 1 + SPARE_RECORDS;
 
   plan.slots_offset = round_up(sizeof(mm__header), page_size);
-  plan.table_offset =
+  plan_caches(&plan);
+  plan.caches_offset =
       plan.slots_offset + round_up(MM_SLOTS_MAX * sizeof(mm__slot), page_size);
+  plan.table_offset =
+      plan.caches_offset + MM_SLOTS_MAX * mm__geometry_cache_size(&plan);
   plan.data_offset =
       plan.table_offset +
       round_up((uint64_t)plan.table_capacity * sizeof(mm__block), page_size);
@@ -55,8 +83,9 @@ int mm__geometry_is_valid(const mm__geometry *geometry) {
   if (geometry->granule_shift > 53) return 0;
   mm__geometry plan;
   const uint64_t granule = 1ull << geometry->granule_shift;
-  if (mm__geometry_plan(geometry->data_size, granule, geometry->max_allocations,
-                        geometry->page_size, &plan) != MM_OK)
+  const uint64_t most = geometry->is_counted ? geometry->max_allocations : 0;
+  if (mm__geometry_plan(geometry->data_size, granule, most, geometry->page_size,
+                        &plan) != MM_OK)
     return 0;
   return memcmp(&plan, geometry, sizeof plan) == 0;
 }

@@ -20,6 +20,9 @@ int mm__geometry_is_valid(const mm__geometry *geometry);
  * must be committed, besides the first page of records, before first use. */
 uint64_t mm__geometry_head(const mm__geometry *geometry);
 
+/* Bytes of one slot's cache, whole pages; 0: the pool has no caches. */
+uint64_t mm__geometry_cache_size(const mm__geometry *geometry);
+
 /* Bits of an id that hold the record's index. */
 uint32_t mm__geometry_index_bits(const mm__geometry *geometry);
 

@@ -73,7 +73,7 @@ int mm__grow_data(mm_pool *pool, const mm__need *need, mm__growth *growth) {
   const uint64_t offset = geometry->data_offset + need->from;
   const uint64_t least = round_up(need->least, unit);
   uint64_t to = round_up(need->least, DATA_STEP > unit ? DATA_STEP : unit);
-  if (to > geometry->data_size) to = geometry->data_size;
+  if (to > need->most) to = need->most;
   int error = commit(pool, offset, to - need->from);
   if (error != 0 && least < to) {
     to = least;

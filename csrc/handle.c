@@ -46,6 +46,7 @@ const char *mm__check(mm_pool *pool) {
   const int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
   if (status != MM_OK) return mm_strerror(status);
   const char *broken = mm__heap_check(&pool->heap);
+  if (broken == NULL) broken = mm__cache_check(pool);
   if (broken == NULL) broken = mm__wait_check(pool);
   mm__unlock(pool);
   return broken;

@@ -7,6 +7,7 @@
 #ifndef MM_HANDLE_H
 #define MM_HANDLE_H
 
+#include "cache.h"
 #include "heap.h"
 #include "lock.h"
 #include "managed_memory_ffi.h"
@@ -24,6 +25,7 @@ struct mm_pool {
   mm__slot *slots;
   uint8_t *data;
   mm__heap heap;
+  mm__cache cache;
   mm__geometry geometry;
 
   uint64_t owner;           /* mm__owner() of this participant, for records */

@@ -88,12 +88,13 @@ static void give_unused(mm__heap *heap, uint32_t record) {
 
 /* Makes an unused record a FREE block of its own, not linked yet. */
 static void fill_free(mm__heap *heap, uint32_t record, uint64_t offset,
-                      uint32_t next, uint32_t prev) {
+                      uint32_t next, uint32_t prev, uint64_t trimmed) {
   mm__block *block = &heap->table[record];
   mm__fence_release(); /* as in make_live() */
   mm__store(&block->offset, offset);
   mm__store(&block->next, next);
   mm__store(&block->prev, prev);
+  mm__store(&block->trimmed, trimmed);
   mm__store_release(
       &block->state,
       mm__state(mm__generation(mm__load(&block->state)), MM__FREE));
@@ -111,7 +112,8 @@ static int replace_spent(mm__heap *heap, uint32_t *record,
   int status = MM_OK;
   const uint32_t fresh = take_unused(heap, &status);
   if (fresh == 0) return status;
-  fill_free(heap, fresh, bounds->start, bounds->next, prev);
+  fill_free(heap, fresh, bounds->start, bounds->next, prev,
+            mm__load(&heap->table[spent].trimmed));
   if (bounds->next != 0) {
     status = mm__index_replace(heap, spent, bounds->granules, fresh,
                                bounds->granules);
@@ -132,7 +134,7 @@ static int split(mm__heap *heap, uint32_t record, const mm__bounds *bounds,
   const uint32_t rest = take_unused(heap, &status);
   if (mm__unlikely(rest == 0)) return status;
   fill_free(heap, rest, bounds->start + (granules << heap->granule_shift),
-            bounds->next, record);
+            bounds->next, record, mm__load(&heap->table[record].trimmed));
   if (bounds->next != 0) {
     status = mm__index_replace(heap, record, bounds->granules, rest,
                                bounds->granules - granules);
@@ -143,10 +145,25 @@ static int split(mm__heap *heap, uint32_t record, const mm__bounds *bounds,
   return MM_OK;
 }
 
+/* Gives a FREE block that is out of the index its tag, as the last of its fields. */
+static void make_taken(mm__heap *heap, uint32_t record, uint64_t granules,
+                       uint64_t generation, uint64_t tag) {
+  mm__heap_shared *shared = heap->shared;
+  mm__block *block = &heap->table[record];
+  mm__store(&block->granules, granules <= UINT32_MAX ? (uint32_t)granules : 0);
+  mm__store(&block->trimmed, 0u);
+  mm__store_release(&block->state, mm__state(generation, tag)); /* truth: taken */
+
+  const uint64_t taken = mm__load(&shared->taken) + 1;
+  mm__store(&shared->taken, taken);
+  mm__store(&shared->taken_bytes,
+            mm__load(&shared->taken_bytes) + (granules << heap->granule_shift));
+  if (taken > mm__load(&shared->most_taken)) mm__store(&shared->most_taken, taken);
+}
+
 /* Makes a FREE block that is out of the index an allocation; answers its id. */
 static uint64_t make_live(mm__heap *heap, uint32_t record, uint64_t granules,
                           const mm__request *request) {
-  mm__heap_shared *shared = heap->shared;
   mm__block *block = &heap->table[record];
   const uint64_t generation = mm__generation(mm__load(&block->state));
   /* Readers without the lock: whoever sees a new field sees that the state is
@@ -155,14 +172,7 @@ static uint64_t make_live(mm__heap *heap, uint32_t record, uint64_t granules,
   mm__store(&block->size, request->size);
   mm__store(&block->owner, request->owner);
   mm__store(&block->type, request->type);
-  mm__store_release(&block->state, /* truth: an allocation, its fields complete */
-                    mm__state(generation, MM__LIVE));
-
-  const uint64_t live = mm__load(&shared->live) + 1;
-  mm__store(&shared->live, live);
-  mm__store(&shared->live_bytes,
-            mm__load(&shared->live_bytes) + (granules << heap->granule_shift));
-  if (live > mm__load(&shared->most_live)) mm__store(&shared->most_live, live);
+  make_taken(heap, record, granules, generation, MM__LIVE);
   return generation << heap->index_bits | record;
 }
 
@@ -203,6 +213,7 @@ static int find(mm__heap *heap, const mm__request *request, uint32_t *record,
     need->from = mm__load(&heap->table[0].offset);
     need->least =
         need->from + ((request->granules - granules) << heap->granule_shift);
+    need->most = heap->data_size;
     return MM__NEED_DATA;
   }
   status = mm__index_find(heap, request->granules, UINT32_MAX, record);
@@ -210,13 +221,35 @@ static int find(mm__heap *heap, const mm__request *request, uint32_t *record,
   return status;
 }
 
-int mm__heap_alloc(mm__heap *heap, const mm__request *request,
-                   mm_allocation *allocation, mm__need *need) {
-  if (mm__load(&heap->shared->live) >= heap->max_allocations) return MM_E_LIMIT;
+/* A FREE block for a request, cut to its size and out of the index. */
+typedef struct cut {
+  uint64_t start;    /* bytes from the start of the data region */
+  uint64_t granules; /* at least the request's */
   uint32_t record;
-  int status = find(heap, request, &record, need);
-  if (mm__unlikely(status != MM_OK)) return status;
+} cut;
 
+/* 1 if the front of a FREE block, as large as the request, has its memory; or it
+ * has now, since what was missing was just committed. Else *need says what is
+ * missing. */
+static int is_solid(mm__heap *heap, const mm__request *request, uint32_t record,
+                    const mm__bounds *bounds, mm__need *need) {
+  const uint64_t end = bounds->start + (bounds->granules << heap->granule_shift);
+  const uint64_t least =
+      bounds->start + (request->granules << heap->granule_shift);
+  uint64_t solid = mm__solid_end(heap, record, bounds->start, end);
+  if (mm__likely(solid >= least)) return 1;
+  if (request->filled_from <= solid && request->filled_to > solid) {
+    solid = request->filled_to < end ? request->filled_to : end;
+    mm__store_release(&heap->table[record].trimmed, solid < end ? solid + 1 : 0);
+  }
+  *need = (mm__need){.from = solid, .least = least, .most = end};
+  return solid >= least;
+}
+
+/* Cuts a request out of a FREE block. MM__NEED_DATA where that was trimmed. */
+static int cut_from(mm__heap *heap, const mm__request *request, uint32_t record,
+                    cut *found, mm__need *need) {
+  int status = MM_OK;
   mm__bounds bounds;
   if (mm__unlikely(!mm__is_free(heap, record) ||
                    !mm__block_bounds(heap, record, &bounds) ||
@@ -224,6 +257,8 @@ int mm__heap_alloc(mm__heap *heap, const mm__request *request,
                    bounds.start % (1ull << heap->granule_shift) != 0 ||
                    mm__load(&heap->table[bounds.next].prev) != record))
     return MM__INCONSISTENT;
+  if (mm__unlikely(!is_solid(heap, request, record, &bounds, need)))
+    return MM__NEED_DATA;
 
   const int is_spent = mm__is_spent(heap, record);
   const int is_larger = bounds.granules > request->granules;
@@ -242,18 +277,69 @@ int mm__heap_alloc(mm__heap *heap, const mm__request *request,
     granules = bounds.granules;
     status = bounds.next != 0 ? mm__index_remove(heap, record, granules) : MM_OK;
   }
+  *found = (cut){.start = bounds.start, .granules = granules, .record = record};
+  return status;
+}
+
+static int cut_out(mm__heap *heap, const mm__request *request, cut *found,
+                   mm__need *need) {
+  if (mm__load(&heap->shared->taken) >= heap->max_allocations) return MM_E_LIMIT;
+  uint32_t record;
+  const int status = find(heap, request, &record, need);
+  if (mm__unlikely(status != MM_OK)) return status;
+  return cut_from(heap, request, record, found, need);
+}
+
+/* Looks for a block that can be used as it is, where what was trimmed cannot be
+ * committed again. MM_E_NO_ROOM: there is none. */
+static int cut_solid(mm__heap *heap, const mm__request *request, cut *found) {
+  mm__need need;
+  uint32_t at = mm__load(&heap->table[0].next);
+  for (uint32_t steps = 0; at != 0; steps++) {
+    mm__bounds bounds;
+    if (steps >= heap->limit || !mm__is_record(heap, at) ||
+        !mm__block_bounds(heap, at, &bounds))
+      return MM__INCONSISTENT;
+    if (mm__is_free(heap, at) && bounds.granules >= request->granules &&
+        is_solid(heap, request, at, &bounds, &need))
+      return cut_from(heap, request, at, found, &need);
+    at = bounds.next;
+  }
+  return MM_E_NO_ROOM;
+}
+
+int mm__heap_alloc(mm__heap *heap, const mm__request *request,
+                   mm_allocation *allocation, mm__need *need) {
+  cut found;
+  int status = cut_out(heap, request, &found, need);
+  if (mm__unlikely(status == MM__NEED_DATA && request->no_data))
+    status = cut_solid(heap, request, &found);
   if (mm__unlikely(status != MM_OK)) return status;
   *allocation = (mm_allocation){
-      .id = make_live(heap, record, granules, request),
-      .offset = bounds.start,
+      .id = make_live(heap, found.record, found.granules, request),
+      .offset = found.start,
       .size = request->size,
       .type = request->type,
   };
   return MM_OK;
 }
 
+int mm__heap_take(mm__heap *heap, uint64_t granules, uint64_t tag,
+                  uint32_t *entry) {
+  const mm__request request = {.granules = granules, .no_data = 1, .no_records = 1};
+  mm__need need;
+  cut found;
+  const int status = cut_out(heap, &request, &found, &need);
+  if (status == MM__NEED_DATA) return MM_E_NO_ROOM;
+  if (status != MM_OK) return status;
+  mm__store_release(entry, found.record); /* first: whoever recovers looks there */
+  const uint64_t state = mm__load(&heap->table[found.record].state);
+  make_taken(heap, found.record, found.granules, mm__generation(state), tag);
+  return MM_OK;
+}
+
 int mm__heap_fits(mm__heap *heap, uint64_t granules) {
-  if (mm__load(&heap->shared->live) >= heap->max_allocations) return 0;
+  if (mm__load(&heap->shared->taken) >= heap->max_allocations) return 0;
   uint32_t record;
   if (mm__index_find(heap, granules, UINT32_MAX, &record) == MM_OK && record != 0)
     return 1;
@@ -267,6 +353,7 @@ int mm__heap_fits(mm__heap *heap, uint64_t granules) {
 /* Lets `left` end where `record`, its successor, ended: one store. */
 static void merge_into(mm__heap *heap, uint32_t left, uint32_t record,
                        uint32_t next) {
+  mm__merge_trimmed(heap, left, record);
   mm__store_release(&heap->table[left].next, next); /* truth: merged */
   mm__store(&heap->table[next].prev, left);
   give_unused(heap, record);
@@ -286,7 +373,13 @@ static uint32_t live_record(const mm__heap *heap, uint64_t id) {
 int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner) {
   const uint32_t record = live_record(heap, id);
   if (record == 0) return MM_E_STALE;
-  mm__store_release(&heap->table[record].owner, owner); /* truth: adopted */
+  /* While it is pinned nobody can free it, and so nobody can have it anew. */
+  mm__block *block = &heap->table[record];
+  const uint64_t state = mm__state(id >> heap->index_bits, MM__LIVE);
+  if (!mm__cas(&block->state, state, state - MM__LIVE + MM__PINNED))
+    return MM_E_STALE;
+  mm__store_release(&block->owner, owner); /* truth: adopted */
+  mm__store_release(&block->state, state);
   return MM_OK;
 }
 
@@ -295,12 +388,9 @@ int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner) {
   return record != 0 && mm__load(&heap->table[record].owner) == owner;
 }
 
-int mm__heap_free(mm__heap *heap, uint64_t id) {
+/* Makes a taken block FREE, if it still has that state, and merges it. */
+static int release(mm__heap *heap, uint32_t record, uint64_t from, uint64_t to) {
   mm__heap_shared *shared = heap->shared;
-  uint32_t record = live_record(heap, id);
-  const uint64_t generation = id >> heap->index_bits;
-  if (record == 0) return MM_E_STALE;
-
   mm__bounds bounds;
   const uint32_t prev = mm__load(&heap->table[record].prev);
   if (mm__unlikely(!mm__block_bounds(heap, record, &bounds) ||
@@ -310,10 +400,10 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
                    mm__load(&heap->table[bounds.next].prev) != record))
     return MM__INCONSISTENT;
 
-  mm__store_release(&heap->table[record].state, /* truth: free */
-                    mm__state(generation + 1, MM__FREE));
-  mm__store(&shared->live, mm__load(&shared->live) - 1);
-  mm__store(&shared->live_bytes, mm__load(&shared->live_bytes) -
+  if (!mm__cas(&heap->table[record].state, from, to)) /* truth: free */
+    return MM_E_STALE;
+  mm__store(&shared->taken, mm__load(&shared->taken) - 1);
+  mm__store(&shared->taken_bytes, mm__load(&shared->taken_bytes) -
                                      (bounds.granules << heap->granule_shift));
 
   /* Merge with the neighbours; what stands in the index is replaced there. */
@@ -356,6 +446,46 @@ int mm__heap_free(mm__heap *heap, uint64_t id) {
   return MM_OK;
 }
 
+int mm__heap_free(mm__heap *heap, uint64_t id) {
+  const uint32_t record = live_record(heap, id);
+  const uint64_t generation = id >> heap->index_bits;
+  if (record == 0) return MM_E_STALE;
+  return release(heap, record, mm__state(generation, MM__LIVE),
+                 mm__state(generation + 1, MM__FREE));
+}
+
+int mm__heap_release(mm__heap *heap, uint32_t record, uint64_t state) {
+  return release(heap, record, state,
+                 mm__state(mm__generation(state), MM__FREE));
+}
+
+/* ---- Trimming ---------------------------------------------------------- */
+
+#define TRIM_RECORDS 4096u /* looked at under the lock at a time */
+
+uint32_t mm__heap_trim(mm__heap *heap, uint64_t page, uint32_t *cursor,
+                       mm__run *runs, uint32_t capacity) {
+  uint32_t count = 0;
+  uint32_t record = *cursor;
+  for (uint32_t seen = 0; seen < TRIM_RECORDS && count < capacity; seen++) {
+    if (++record >= heap->limit) {
+      *cursor = 0;
+      return count;
+    }
+    mm__bounds bounds;
+    if (!mm__is_free(heap, record) || !mm__block_bounds(heap, record, &bounds))
+      continue;
+    const uint64_t end = bounds.start + (bounds.granules << heap->granule_shift);
+    const uint64_t from = (bounds.start + page - 1) / page * page;
+    const uint64_t to = end / page * page;
+    if (from >= to) continue;
+    mm__store_release(&heap->table[record].trimmed, from + 1); /* truth: first */
+    runs[count++] = (mm__run){.from = from, .to = to};
+  }
+  *cursor = record;
+  return count;
+}
+
 /* ---- Growing ----------------------------------------------------------- */
 
 int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
@@ -372,7 +502,7 @@ int mm__heap_extend(mm__heap *heap, uint64_t from, uint64_t to) {
     const uint32_t empty = take_unused(heap, &status);
     if (empty == 0)
       return status == MM__INCONSISTENT ? status : MM__NEED_RECORDS;
-    fill_free(heap, empty, end, 0, last);
+    fill_free(heap, empty, end, 0, last, 0);
     mm__store_release(&heap->table[last].next, empty); /* truth: an empty block */
     mm__store(&sentinel->prev, empty);
   }

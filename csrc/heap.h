@@ -2,7 +2,8 @@
  *
  * Works on memory that it is given; knows no processes, no lock, no files. All
  * functions must be called by the holder of the pool's lock, after
- * mm__heap_begin().
+ * mm__heap_begin(). Meanwhile blocks that are taken may change their state, not
+ * their place: LIVE ones become CACHED, and CACHED ones LIVE (cache.h).
  *
  * Invariants that hold after every single store to truth (so after a kill):
  *
@@ -10,10 +11,13 @@
  *       records_committed, each at most once.
  *   T2  Offsets rise strictly along the chain, from 0 to the sentinel's; only
  *       a FREE block before the sentinel may be empty.
- *   T3  A record on the chain is FREE or LIVE; one off the chain is not LIVE.
- *   T4  A LIVE block is at least as large as its `size`, and its fields were
- *       complete before it became LIVE.
+ *   T3  A record on the chain is FREE or taken; one off the chain is not taken.
+ *   T4  A taken block is exactly `granules` large, where that is not 0; a LIVE
+ *       one at least as large as its `size`, and its fields were complete before
+ *       it became LIVE.
  *   T5  No (record, generation) is LIVE twice.
+ *   T6  All memory of taken blocks is there, and that of FREE ones up to where
+ *       they were trimmed.
  *
  * Invariants that hold as well whenever the lock is free (mm__heap_check()):
  *
@@ -23,7 +27,7 @@
  *       (The last one is taken when no other fits, and grows most often.)
  *   D3  Each record off the chain is below records_fresh and in the list of
  *       unused records, or at or above it, or spent.
- *   D4  live, live_bytes count the LIVE blocks; most_live >= live.
+ *   D4  taken, taken_bytes count the taken blocks; most_taken >= taken.
  *   D5  No block of a class is as large as the class's `failed`.
  */
 #ifndef MM_HEAP_H
@@ -59,12 +63,15 @@ typedef struct mm__request {
   uint32_t type;     /* for the record */
   uint32_t no_data;    /* 1: more data cannot be committed */
   uint32_t no_records; /* 1: more records cannot be committed */
+  uint64_t filled_from; /* data that was just committed; bytes */
+  uint64_t filled_to;   /* 0: none */
 } mm__request;
 
 /* With MM__NEED_DATA: what to commit. */
 typedef struct mm__need {
-  uint64_t from;  /* data: first byte to commit, the present end */
+  uint64_t from;  /* data: first byte to commit */
   uint64_t least; /* data: the end that suffices */
+  uint64_t most;  /* data: the end beyond which it is of no use */
 } mm__need;
 
 void mm__heap_view(mm__heap *heap, mm__heap_shared *shared, mm__block *table,
@@ -84,6 +91,16 @@ uint64_t mm__heap_granules(const mm__heap *heap, uint64_t size);
 int mm__heap_alloc(mm__heap *heap, const mm__request *request,
                    mm_allocation *allocation, mm__need *need);
 
+/* Takes a FREE block of `granules`, exactly, into a cache: writes its record to
+ * *entry, and then gives it the tag. MM_OK; MM_E_NO_ROOM or MM_E_LIMIT, also
+ * where more could be committed; MM__INCONSISTENT. */
+int mm__heap_take(mm__heap *heap, uint64_t granules, uint64_t tag,
+                  uint32_t *entry);
+
+/* Frees a taken block that no allocation is, if it has exactly this state: MM_OK,
+ * MM_E_STALE, MM__INCONSISTENT, MM__DONE_REBUILD. */
+int mm__heap_release(mm__heap *heap, uint32_t record, uint64_t state);
+
 /* Frees: MM_OK, MM_E_STALE, MM__INCONSISTENT, MM__DONE_REBUILD. */
 int mm__heap_free(mm__heap *heap, uint64_t id);
 
@@ -96,6 +113,18 @@ int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner);
 /* 1 if an allocation of that many granules would succeed now, as far as the
  * heap can know. */
 int mm__heap_fits(mm__heap *heap, uint64_t granules);
+
+/* A run of bytes of the data region, whole pages. */
+typedef struct mm__run {
+  uint64_t from;
+  uint64_t to;
+} mm__run;
+
+/* Marks whole pages in FREE blocks as trimmed: they may be given back once the
+ * lock is left. Looks at some records from *cursor on, and sets *cursor to 0 when
+ * there are no more. Answers how many runs it found, `capacity` at most. */
+uint32_t mm__heap_trim(mm__heap *heap, uint64_t page, uint32_t *cursor,
+                       mm__run *runs, uint32_t capacity);
 
 /* Puts [from, to) to use, where it is still the end: MM_OK, MM__NEED_RECORDS,
  * MM__INCONSISTENT. Both are whole granules. */

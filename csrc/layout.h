@@ -1,6 +1,6 @@
 /* layout.h - what lies in a pool's file.
  *
- *   | header | participant slots | block table | data region |
+ *   | header | participant slots | caches | block table | data region |
  *
  * Each section starts on a page. All numbers are fixed-width and little-endian,
  * all references are indexes or offsets, so that a program in another language
@@ -21,7 +21,12 @@
  *   generation   how often a record's block returned to FREE; part of the id.
  *   committed    backed by memory of the file system; all else is a hole that
  *                must not be touched, not even read.
+ *   trimmed      given back to the system: a hole within the chain.
  *   participant  one attachment; has a slot as long as it lives.
+ *   cache        blocks that a participant freed and keeps for its next
+ *                allocations: on the chain, not merged, in no list of the index.
+ *                Anyone may take them back who holds the lock. The slot's part
+ *                of the section `caches` tells which they may be.
  *   epoch        how often a slot was taken.
  *
  * In the comments: [lock] written under the pool's lock, [once] written before
@@ -37,33 +42,52 @@
 #include "managed_memory.h"
 
 #define MM__MAGIC 0x31764d654d64674dull /* "MgdMeMv1" */
-#define MM__LAYOUT_VERSION 1u
+#define MM__LAYOUT_VERSION 2u
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-/* The low 24 bits of `state`. UNUSED must be 0: new table pages are zero. */
+/* The low 24 bits of `state`: one of these, for CACHED and CLAIMED with the slot
+ * above it. UNUSED must be 0: new table pages are zero.
+ *
+ *   UNUSED -> FREE -> LIVE or CACHED   under the lock
+ *   LIVE -> FREE, CACHED -> FREE       under the lock
+ *   LIVE -> CACHED                     anyone, to the own cache
+ *   CACHED -> CLAIMED -> LIVE          the slot's participant alone
+ *   CLAIMED -> FREE                    under the lock, when that one is dead
+ *   LIVE -> PINNED -> LIVE             under the lock
+ *
+ * Where two may want the same, by compare-and-swap. All but UNUSED and FREE are
+ * blocks that are taken. */
 enum {
-  MM__UNUSED = 0, /* off the chain */
-  MM__FREE = 1,   /* on the chain, or about to be linked into it */
-  MM__LIVE = 2,   /* on the chain, an allocation */
+  MM__UNUSED = 0,  /* off the chain */
+  MM__FREE = 1,    /* on the chain, or about to be linked into it */
+  MM__LIVE = 2,    /* on the chain, an allocation */
+  MM__PINNED = 3,  /* as LIVE, but its owner is changing: to be freed by those who
+                      hold the lock only */
+  MM__CACHED = 4,  /* on the chain, in the cache of a participant */
+  MM__CLAIMED = 5, /* on the chain, about to become LIVE by that participant */
 };
+
+#define MM__SLOT_SHIFT 8 /* of the slot in the tag of CACHED and CLAIMED */
 
 #define MM__GENERATION_SHIFT 24
 #define MM__TAG_MASK ((1ull << MM__GENERATION_SHIFT) - 1)
 #define MM__GENERATION_MAX ((1ull << 40) - 1)
 
 typedef struct mm__block {
-  uint64_t state;     /* [lock] truth: generation << 24 | tag */
+  uint64_t state;     /* [any] truth: generation << 24 | tag */
   uint64_t offset;    /* [lock] truth: bytes from the start of the data region */
-  uint64_t size;      /* [lock] truth if LIVE: bytes asked for */
-  uint64_t owner;     /* [lock] truth if LIVE: whose it is, see mm__owner() */
-  uint32_t type;      /* [lock] truth if LIVE: the user's type */
+  uint64_t size;      /* [any] truth if LIVE: bytes asked for */
+  uint64_t owner;     /* [any] truth if LIVE: whose it is, see mm__owner() */
+  uint32_t type;      /* [any] truth if LIVE: the user's type */
   uint32_t next;      /* [lock] truth: successor in the chain; 0: none */
   uint32_t prev;      /* [lock] derived: predecessor in the chain; 0: none */
   uint32_t free_next; /* [lock] derived: next in the size class (FREE), or in the
                          list of unused records (UNUSED); 0: none */
   uint32_t free_prev; /* [lock] derived: previous in the size class; 0: none */
-  uint32_t reserved[3];
+  uint32_t granules;  /* [lock] truth if taken: how large; 0: larger than that */
+  uint64_t trimmed;   /* [lock] truth: 1 + the offset from which on the memory of a
+                         FREE block may be missing; 0: none is, as in taken ones */
 } mm__block;
 
 /* Whose an allocation is: one word, so that adopting it is one store. The pid is
@@ -112,9 +136,9 @@ typedef struct mm__heap_shared {
   uint32_t records_fresh;     /* [lock] derived: records from here on were never used */
   uint32_t unused_head;       /* [lock] derived: first of the unused records; 0: none */
   uint32_t damaged;           /* [lock] 1: the index must be rebuilt before use */
-  uint64_t live;              /* [lock] derived: live allocations */
-  uint64_t live_bytes;        /* [lock] derived: bytes of live blocks, whole granules */
-  uint64_t most_live;         /* [lock] most allocations ever live; rises only */
+  uint64_t taken;             /* [lock] derived: blocks that are taken */
+  uint64_t taken_bytes;       /* [lock] derived: their bytes, whole granules */
+  uint64_t most_taken;        /* [lock] most blocks ever taken; rises only */
   mm__index index;            /* [lock] derived */
 } mm__heap_shared;
 
@@ -137,8 +161,22 @@ typedef struct mm__slot {
   uint64_t tried;    /* [lock] `frees` + 1 at its last try */
   uint32_t passes;   /* [lock] younger requests that went first */
   uint32_t pid_namespace; /* [own] tells processes of the same pid apart; 0: unknown */
-  uint32_t reserved[14];
+
+  /* The cache: see cache.h. */
+  uint32_t cache_committed; /* [own] watermark, rises only: entries that may be read */
+  uint32_t cache_used;      /* [own] entries from here on are 0 */
+  uint32_t reserved[12];
 } mm__slot;
+
+/* ---- Caches ------------------------------------------------------------ *
+ *
+ * Each slot has `cache_entries` words: records that may be CACHED or CLAIMED by
+ * it. An entry is written before its record becomes CACHED, and 0 once it is
+ * not: so every such record stands in an entry, whoever dies when. Entries
+ * belong together in chunks; which chunk holds what only the participant itself
+ * knows. */
+
+#define MM__CACHE_CHUNK 16u /* entries: a cache line */
 
 /* ---- Header ------------------------------------------------------------ */
 
@@ -153,6 +191,7 @@ enum {
 typedef struct mm__geometry {
   uint64_t file_size;       /* bytes, of the whole file */
   uint64_t slots_offset;    /* bytes from the start of the file */
+  uint64_t caches_offset;   /* bytes from the start of the file */
   uint64_t table_offset;    /* bytes from the start of the file */
   uint64_t data_offset;     /* bytes from the start of the file */
   uint64_t data_size;       /* bytes */
@@ -160,7 +199,9 @@ typedef struct mm__geometry {
   uint32_t table_capacity;  /* records, the sentinel among them */
   uint32_t granule_shift;   /* min_block_size is 1 << granule_shift */
   uint32_t page_size;       /* bytes; sections start on pages */
-  uint32_t reserved;
+  uint32_t is_counted;      /* 1: max_allocations is the user's, and counted exactly */
+  uint32_t cache_entries;   /* of each slot's cache; 0: this pool has no caches */
+  uint32_t cache_granules;  /* most that one cache holds */
 } mm__geometry;
 
 /* What never changes: the part that is read before anything is mapped. */
@@ -184,6 +225,7 @@ typedef struct mm__header {
   _Alignas(64) uint32_t destroyed; /* [any] 1: no call may succeed any more */
   uint32_t slots_committed; /* [any] watermark, rises only: slots below are committed */
   uint32_t grown;           /* [any] raised by whoever commits memory, piece by piece */
+  uint32_t waiting_words;   /* [lock] derived: bit per word of `waiting` that is not 0 */
 
   /* The lock: see lock.h. */
   _Alignas(64) uint64_t lock; /* [any] 0: free */
@@ -192,8 +234,6 @@ typedef struct mm__header {
   uint64_t frees;    /* [lock] how often something was freed */
   uint64_t freed_at; /* [lock] when something was last freed while somebody
                         waited; ns, monotonic clock */
-  uint32_t waiting_words; /* [lock] derived: bit per word of `waiting` that is not 0 */
-  uint32_t reserved;
   mm__heap_shared heap;                /* see heap.h */
   uint64_t waiting[MM__WAIT_WORDS];    /* [lock] derived: bit per slot with a ticket */
   _Alignas(64) uint64_t next_ticket;   /* [any] raised by whoever takes one */

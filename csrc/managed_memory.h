@@ -314,6 +314,14 @@ MM_API int mm_list(mm_pool *pool, uint64_t *cursor, int64_t type,
 MM_API int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
                                size_t capacity, size_t *count);
 
+/* Gives the memory of free blocks back to the system, as far as they cover whole
+ * pages: *bytes says how many bytes. It is committed again when it is allocated,
+ * which fails with MM_E_FS_FULL if there is none left by then. Others go on
+ * meanwhile, unless they need more memory: they wait for this call.
+ *
+ * MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT, MM_E_SYSTEM. */
+MM_API int mm_pool_trim(mm_pool *pool, uint64_t *bytes);
+
 /* ---- Ownership --------------------------------------------------------- *
  *
  * An allocation belongs to the attachment that made it, or that adopted it

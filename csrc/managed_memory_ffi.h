@@ -62,6 +62,9 @@ MM_API int mm_ffi_owner_of(mm_pool *pool, uint32_t id_low, uint32_t id_high);
 /* mm_adopt(). */
 MM_API int mm_ffi_adopt(mm_pool *pool, uint32_t id_low, uint32_t id_high);
 
+/* mm_pool_trim(): the bytes, or a status, which is negative. */
+MM_API double mm_ffi_pool_trim(mm_pool *pool);
+
 /* mm_reclaim(); result in reclaimed. */
 MM_API int mm_ffi_reclaim(mm_pool *pool);
 

@@ -1,7 +1,7 @@
 /* manifest.c - finding and listing allocations, without the lock.
  *
  * A record is read like this: state, fields, state again. If both states are
- * the same LIVE one, the fields belong to it. Since a record's index never
+ * live and of one generation, the fields belong to it. Since a record's index never
  * changes while its allocation lives, a scan over the indexes meets everything
  * that lives throughout exactly once.
  */
@@ -14,14 +14,14 @@ static int read_record(mm_pool *pool, uint32_t record,
   const mm__heap *heap = &pool->heap;
   const mm__block *block = &heap->table[record];
   const uint64_t state = mm__load_acquire(&block->state);
-  if (mm__tag(state) != MM__LIVE) return MM_E_STALE;
+  if (!mm__is_live(state)) return MM_E_STALE;
   allocation->offset = mm__load(&block->offset);
   allocation->size = mm__load(&block->size);
   allocation->type = mm__load(&block->type);
   allocation->reserved = 0;
   allocation->id = mm__generation(state) << heap->index_bits | record;
   mm__fence_acquire();
-  if (mm__load(&block->state) != state) return MM_E_STALE;
+  if (!mm__is_same_live(state, mm__load(&block->state))) return MM_E_STALE;
   if (mm__unlikely(allocation->offset > heap->data_size ||
                    allocation->size > heap->data_size - allocation->offset ||
                    allocation->offset % (1ull << heap->granule_shift) != 0 ||
@@ -68,6 +68,16 @@ int mm_list(mm_pool *pool, uint64_t *cursor, int64_t type,
   return MM_OK;
 }
 
+/* Takes the lock, with nothing left in any cache. */
+static int lock_and_sweep(mm_pool *pool) {
+  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (status != MM_OK) return status;
+  uint64_t released = 0;
+  status = mm__cache_sweep(pool, &released);
+  if (status != MM_OK) mm__unlock(pool);
+  return status;
+}
+
 /* ---- Free blocks ------------------------------------------------------- */
 
 /* The cursor once the records are through, and once all is. */
@@ -108,8 +118,9 @@ int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
   if (capacity == 0) return MM_E_INVALID;
   mm__heap *heap = &pool->heap;
   if (*cursor == 0) {
-    /* Whoever died in the middle of a merge is recovered from first. */
-    status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+    /* Whoever died in the middle of a merge is recovered from first; and what
+     * is cached is merged. */
+    status = lock_and_sweep(pool);
     if (status != MM_OK) return status;
     mm__unlock(pool);
     *cursor = 1;
@@ -131,15 +142,15 @@ int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
 
 int mm_pool_read_stats(mm_pool *pool, mm_pool_stats *stats) {
   int status = mm__enter(pool);
-  if (status == MM_OK) status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (status == MM_OK) status = lock_and_sweep(pool);
   if (status != MM_OK) return status;
   const mm__heap_shared *shared = pool->heap.shared;
-  const uint64_t live_bytes = mm__load(&shared->live_bytes);
-  stats->free_space = live_bytes < pool->geometry.data_size
-                          ? pool->geometry.data_size - live_bytes
+  const uint64_t taken_bytes = mm__load(&shared->taken_bytes);
+  stats->free_space = taken_bytes < pool->geometry.data_size
+                          ? pool->geometry.data_size - taken_bytes
                           : 0;
-  stats->allocations = mm__load(&shared->live);
-  stats->most_allocations = mm__load(&shared->most_live);
+  stats->allocations = mm__load(&shared->taken);
+  stats->most_allocations = mm__load(&shared->most_taken);
   mm__unlock(pool);
   return MM_OK;
 }

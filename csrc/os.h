@@ -40,6 +40,7 @@ typedef struct mm__os_file {
   uint64_t inode;
   uint64_t size;  /* bytes */
   uint64_t links; /* names that lead to it */
+  uint64_t committed; /* bytes of memory that it has */
 } mm__os_file;
 
 /* Opens a directory for use in the functions below. -ENOTSUP: not a tmpfs. */

@@ -308,6 +308,7 @@ int mm__os_describe(int file, mm__os_file *description) {
   description->inode = status.st_ino;
   description->size = (uint64_t)status.st_size;
   description->links = status.st_nlink;
+  description->committed = (uint64_t)status.st_blocks * 512;
   return 0;
 }
 

@@ -29,11 +29,11 @@ static int read_owner(mm_pool *pool, uint32_t record, uint64_t *id,
   const mm__heap *heap = &pool->heap;
   const mm__block *block = &heap->table[record];
   const uint64_t state = mm__load_acquire(&block->state);
-  if (mm__tag(state) != MM__LIVE) return MM_E_STALE;
+  if (!mm__is_live(state)) return MM_E_STALE;
   *id = mm__generation(state) << heap->index_bits | record;
   *owner = mm__load(&block->owner);
   mm__fence_acquire();
-  return mm__load(&block->state) == state ? MM_OK : MM_E_STALE;
+  return mm__is_same_live(state, mm__load(&block->state)) ? MM_OK : MM_E_STALE;
 }
 
 int mm_owner_of(mm_pool *pool, uint64_t id, mm_owner *owner) {

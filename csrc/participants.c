@@ -64,6 +64,8 @@ static int occupy(mm_pool *pool, uint32_t index) {
   pool->lock_user = (mm__lock_user){
       .word = mm__lock_word(index, epoch), .is_alive = is_alive, .context = pool};
 
+  mm__cache_open(pool);
+
   int status = MM_OK;
   if (mm__lock_inherit(&pool->header->lock, pool->lock_user.word, index)) {
     status = mm__recover(pool);
@@ -73,6 +75,7 @@ static int occupy(mm_pool *pool, uint32_t index) {
     status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
     if (status == MM_OK) {
       mm__wait_clear(pool, index);
+      status = mm__cache_inherit(pool);
       mm__unlock(pool);
     }
   }
@@ -111,10 +114,11 @@ int mm__participant_join(mm_pool *pool) {
 void mm__participant_leave(mm_pool *pool) {
   mm__slot *slot = &pool->slots[pool->slot];
   int is_clean = 1;
-  if (mm__load(&slot->ticket) != 0) {
+  if (mm__load(&slot->ticket) != 0 || !mm__cache_is_empty(pool)) {
     is_clean = mm__lock(pool, MM__WAITER_PATIENCE_MS) == MM_OK;
     if (is_clean) {
       mm__wait_clear(pool, pool->slot);
+      is_clean = mm__cache_close(pool) == MM_OK;
       mm__unlock(pool);
     }
   }

@@ -12,7 +12,7 @@
 #define OFF_CHAIN UINT32_MAX
 
 /* Walks the chain: merges free neighbours, sets `prev`, counts. */
-static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
+static int walk(mm__heap *heap, uint64_t *taken, uint64_t *taken_bytes) {
   mm__block *table = heap->table;
   const uint64_t granule_mask = (1ull << heap->granule_shift) - 1;
   const uint64_t end = mm__load(&table[0].offset);
@@ -29,7 +29,7 @@ static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
     const uint64_t state = mm__load(&table[at].state);
     const uint64_t tag = mm__tag(state);
     const uint32_t next = mm__load(&table[at].next);
-    if ((tag != MM__FREE && tag != MM__LIVE) || !mm__is_record(heap, next))
+    if ((tag != MM__FREE && !mm__is_taken(state)) || !mm__is_record(heap, next))
       return MM_E_CORRUPT;
     const uint64_t stop = next != 0 ? mm__load(&table[next].offset) : end;
     const int is_empty = stop == start;
@@ -39,14 +39,21 @@ static int walk(mm__heap *heap, uint64_t *live, uint64_t *live_bytes) {
 
     if (tag == MM__FREE &&
         (is_empty || (last != 0 && mm__is_free(heap, last)))) {
+      if (!is_empty) mm__merge_trimmed(heap, last, at);
       mm__store_release(&table[last].next, next); /* truth: merged, or gone */
     } else {
-      if (tag == MM__LIVE) {
-        if (mm__load(&table[at].size) > stop - start ||
+      if (tag != MM__FREE) {
+        const uint32_t granules = mm__load(&table[at].granules);
+        if ((granules != 0 && granules != (stop - start) >> heap->granule_shift) ||
+            (mm__is_live(state) && mm__load(&table[at].size) > stop - start) ||
             mm__generation(state) >= heap->generation_limit)
           return MM_E_CORRUPT;
-        *live += 1;
-        *live_bytes += stop - start;
+        /* Whoever changed its owner died; nobody else touches it meanwhile. */
+        if (tag == MM__PINNED)
+          mm__store_release(&table[at].state, state - MM__PINNED + MM__LIVE);
+        if (mm__load(&table[at].trimmed) != 0) mm__store(&table[at].trimmed, 0u);
+        *taken += 1;
+        *taken_bytes += stop - start;
       }
       mm__store(&table[at].prev, last);
       last = at;
@@ -81,8 +88,7 @@ static void collect_unused(mm__heap *heap) {
     if (mm__load(&block->prev) != OFF_CHAIN) continue;
     const uint64_t state = mm__load(&block->state);
     uint64_t generation = mm__generation(state);
-    if (mm__tag(state) == MM__LIVE && generation < heap->generation_limit)
-      generation++;
+    if (mm__is_taken(state) && generation < heap->generation_limit) generation++;
     mm__store_release(&block->state, mm__state(generation, MM__UNUSED));
     if (generation >= heap->generation_limit) continue;
     mm__store(&block->free_next, head);
@@ -100,16 +106,16 @@ int mm__heap_rebuild(mm__heap *heap) {
   for (uint32_t record = 1; record < heap->limit; record++)
     mm__store(&heap->table[record].prev, OFF_CHAIN);
 
-  uint64_t live = 0, live_bytes = 0;
-  const int status = walk(heap, &live, &live_bytes);
+  uint64_t taken = 0, taken_bytes = 0;
+  const int status = walk(heap, &taken, &taken_bytes);
   if (status != MM_OK) return status;
 
   mm__index_clear(heap);
   index_chain(heap);
   collect_unused(heap);
-  mm__store(&shared->live, live);
-  mm__store(&shared->live_bytes, live_bytes);
-  if (live > mm__load(&shared->most_live)) mm__store(&shared->most_live, live);
+  mm__store(&shared->taken, taken);
+  mm__store(&shared->taken_bytes, taken_bytes);
+  if (taken > mm__load(&shared->most_taken)) mm__store(&shared->most_taken, taken);
   mm__store(&shared->damaged, 0u);
   return MM_OK;
 }

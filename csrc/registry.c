@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "block.h"
 #include "descriptor.h"
+#include "geometry.h"
 #include "names.h"
 #include "participants.h"
 #include "pool_file.h"
@@ -38,6 +40,50 @@ static void count_attached(int file, const mm__geometry *geometry,
   }
 }
 
+/* Bytes of the blocks in one slot's cache. */
+static uint64_t cached_in(int file, const mm__geometry *geometry, uint32_t slot) {
+  mm__slot owner;
+  if (mm__os_read(file, &owner, sizeof owner,
+                  mm__participant_offset(geometry, slot)) != 0)
+    return 0;
+  uint32_t used = owner.cache_used;
+  if (used > owner.cache_committed) used = owner.cache_committed;
+  if (used > geometry->cache_entries) used = geometry->cache_entries;
+  const uint64_t offset =
+      geometry->caches_offset + slot * mm__geometry_cache_size(geometry);
+  uint64_t granules = 0;
+  for (uint32_t at = 0; at < used; at += MM__CACHE_CHUNK) {
+    uint32_t entries[MM__CACHE_CHUNK];
+    if (mm__os_read(file, entries, sizeof entries,
+                    offset + at * sizeof *entries) != 0)
+      break;
+    for (uint32_t k = 0; k < MM__CACHE_CHUNK; k++) {
+      mm__block block;
+      if (entries[k] != 0 && entries[k] < geometry->table_capacity &&
+          mm__os_read(file, &block, sizeof block,
+                      geometry->table_offset + entries[k] * sizeof block) == 0 &&
+          mm__tag(block.state) == mm__cached(slot))
+        granules += block.granules;
+    }
+  }
+  return granules << geometry->granule_shift;
+}
+
+/* What is cached is free. */
+static uint64_t subtract_cached(int file, const mm__geometry *geometry,
+                                uint64_t taken) {
+  uint32_t slots = 0;
+  if (geometry->cache_entries == 0 || taken > geometry->data_size ||
+      mm__os_read(file, &slots, sizeof slots,
+                  offsetof(mm__header, slots_committed)) != 0)
+    return taken;
+  for (uint32_t slot = 0; slot < slots && slot < MM_SLOTS_MAX; slot++) {
+    const uint64_t cached = cached_in(file, geometry, slot);
+    taken = cached < taken ? taken - cached : 0;
+  }
+  return taken;
+}
+
 /* Fills in what an open file shows; is_pool stays 0 if that is nothing. */
 static void look_into(int file, const char *directory, mm_pool_entry *entry) {
   mm__os_file description;
@@ -48,7 +94,7 @@ static void look_into(int file, const char *directory, mm_pool_entry *entry) {
       mm__file_birth(file, &description, &birth) != MM_OK ||
       mm__file_destroyed(file, &destroyed) != MM_OK ||
       mm__os_read(file, &entry->used, sizeof entry->used,
-                  offsetof(mm__header, heap.live_bytes)) != 0)
+                  offsetof(mm__header, heap.taken_bytes)) != 0)
     return;
   const mm__described pool = {
       .host = birth.host,
@@ -62,6 +108,7 @@ static void look_into(int file, const char *directory, mm_pool_entry *entry) {
     return;
   entry->is_pool = 1;
   entry->is_destroyed = destroyed != 0;
+  entry->used = subtract_cached(file, &birth.geometry, entry->used);
   entry->size = birth.geometry.data_size;
   if (entry->used > entry->size) entry->used = entry->size; /* spoilt */
   entry->uid = birth.uid;

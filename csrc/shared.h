@@ -21,6 +21,13 @@
 #define mm__fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define mm__fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 
+/* After a compare-and-swap: what is loaded from here on is read after it. */
+#if defined(__x86_64__) || defined(__i386__)
+#define mm__fence_after_cas() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#else
+#define mm__fence_after_cas() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
+
 /* Replaces *place by `next` if it is `expected`; 1 if it did. */
 #define mm__cas(place, expected, next)                                       \
   __extension__({                                                            \

@@ -322,6 +322,7 @@ int mm_wait(mm_pool *pool, uint32_t seen, uint32_t timeout_ms) {
     if (lock_now != 0 && lock_now == lock) return MM_OK;
     lock = lock_now;
     if (mm__load(&header->frees) + 1 != tried) return MM_OK;
+    if (mm__cache_any(pool)) return MM_OK;
   }
 }
 

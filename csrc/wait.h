@@ -23,7 +23,7 @@ typedef struct mm__turn {
   uint32_t passed_words;           /* bit per word of `passed` that is in use */
 } mm__turn;
 
-/* 1 if somebody waits. Under the lock. */
+/* 1 if somebody waits. Certain under the lock. */
 int mm__wait_any(const mm_pool *pool);
 
 /* MM_OK if the request with that ticket may go now, MM_E_QUEUED if not; *tell

@@ -374,7 +374,7 @@ static void a_count_of_records_that_is_too_large(void) {
 
 static void a_count_of_bytes_that_is_too_large(void) {
   mm_pool *pool = new_pool(SIZE);
-  mm__store(&pool->header->heap.live_bytes, UINT64_MAX);
+  mm__store(&pool->header->heap.taken_bytes, UINT64_MAX);
   mm_pool_entry entry;
   CHECK_OK(mm_pool_probe(mm_pool_describe(pool)->name, NULL, &entry));
   CHECK_EQ(entry.used, entry.size);

@@ -50,7 +50,7 @@ int heap_alloc(heap_fixture *fixture, uint64_t size, uint64_t *id) {
   mm__request request = {
       .size = size, .granules = mm__heap_granules(heap, size), .owner = 7, .type = 3};
   for (;;) {
-    mm__need need = {0, 0};
+    mm__need need = {0, 0, 0};
     mm_allocation allocation = {0};
     mm__heap_begin(heap);
     const int status = mm__heap_alloc(heap, &request, &allocation, &need);
@@ -64,9 +64,11 @@ int heap_alloc(heap_fixture *fixture, uint64_t size, uint64_t *id) {
       uint64_t to = need.least;
       if (fixture->step != 0)
         to = (to + fixture->step - 1) / fixture->step * fixture->step;
-      if (to > heap->data_size) to = heap->data_size;
+      if (to > need.most) to = need.most;
       if (fixture->data_ends || extend(fixture, need.from, to) != MM_OK)
         request.no_data = 1;
+      request.filled_from = need.from;
+      request.filled_to = to;
     } else {
       return status;
     }

@@ -132,7 +132,7 @@ static void without_a_record_for_the_rest_a_block_is_given_whole(void) {
   const uint64_t last = heap_must_alloc(&fixture, 1);
   CHECK_EQ(heap_length(&fixture, last), 62);
   CHECK_EQ(heap_block(&fixture, last)->size, GRANULE);
-  CHECK_EQ(fixture.shared->live_bytes, 64 * GRANULE);
+  CHECK_EQ(fixture.shared->taken_bytes, 64 * GRANULE);
   check_census(3, 0);
   heap_must_free(&fixture, last);
   CHECK_EQ(heap_count(&fixture).only_free, 62);

@@ -79,7 +79,7 @@ static void a_size_of_zero_takes_a_granule(void) {
   CHECK_EQ(heap_alloc(&fixture, 0, &id), MM_OK);
   CHECK_EQ(heap_length(&fixture, id), 1);
   CHECK_EQ(heap_block(&fixture, id)->size, 0);
-  CHECK_EQ(fixture.shared->live, 1);
+  CHECK_EQ(fixture.shared->taken, 1);
   heap_must_free(&fixture, id);
   close_sound();
 }
@@ -90,7 +90,7 @@ static void the_whole_can_be_taken_and_no_more(void) {
   CHECK_EQ(heap_alloc(&fixture, 64 * GRANULE + 1, &other), MM_E_NO_ROOM);
   CHECK_EQ(heap_alloc(&fixture, 64 * GRANULE, &id), MM_OK);
   CHECK_EQ(heap_alloc(&fixture, 0, &other), MM_E_NO_ROOM);
-  CHECK_EQ(fixture.shared->live_bytes, 64 * GRANULE);
+  CHECK_EQ(fixture.shared->taken_bytes, 64 * GRANULE);
   check_census(1, 0);
   heap_must_free(&fixture, id);
   close_sound();
@@ -151,7 +151,7 @@ static void the_limit_is_kept(void) {
   CHECK(mm__heap_fits(&fixture.heap, 1));
   heap_must_alloc(&fixture, 1);
   CHECK_EQ(heap_alloc(&fixture, 1, &id), MM_E_LIMIT);
-  CHECK_EQ(fixture.shared->most_live, 3);
+  CHECK_EQ(fixture.shared->most_taken, 3);
   close_sound();
 }
 
@@ -192,9 +192,9 @@ static void the_last_free_makes_the_heap_whole(void) {
   check_census(64, 32);
   for (int at = 63; at > 0; at -= 2) heap_must_free(&fixture, ids[at]);
   check_census(1, 1);
-  CHECK_EQ(fixture.shared->live, 0);
-  CHECK_EQ(fixture.shared->live_bytes, 0);
-  CHECK_EQ(fixture.shared->most_live, 64);
+  CHECK_EQ(fixture.shared->taken, 0);
+  CHECK_EQ(fixture.shared->taken_bytes, 0);
+  CHECK_EQ(fixture.shared->most_taken, 64);
   heap_must_alloc(&fixture, 64);
   close_sound();
 }
@@ -209,7 +209,7 @@ static void stale_and_forged_ids_free_nothing(void) {
   CHECK_EQ(mm__heap_free(&fixture.heap, UINT64_MAX), MM_E_STALE);
   for (unsigned bit = 0; bit < 64; bit++)
     CHECK_EQ(mm__heap_free(&fixture.heap, id ^ 1ull << bit), MM_E_STALE);
-  CHECK_EQ(fixture.shared->live, 1);
+  CHECK_EQ(fixture.shared->taken, 1);
   heap_must_free(&fixture, id);
   close_sound();
 }

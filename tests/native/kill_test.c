@@ -165,7 +165,11 @@ int main(int argc, char **argv) {
 
   static const char *const victims[] = {"alloc split", "alloc grow and records",
                                         "free merging both", "free for a waiter",
-                                        "wait show and withdraw", "alloc spent"};
+                                        "wait show and withdraw", "alloc spent",
+                                        "cached alloc of a swept block",
+                                        "cached free into a full cache",
+                                        "alloc from all caches", "adopt", "trim",
+                                        "free beside what was trimmed"};
   for (size_t at = 0; at < sizeof victims / sizeof *victims; at++) {
     recoverer = &recover_by_lock;
     run("kill in recovery by the lock", scenario_named(victims[at]), kill_in_recovery);

@@ -280,7 +280,7 @@ static void a_dead_holder_is_recovered_from(void) {
   for (int round = 0; round < 20; round++) {
     finish_child(start_child(take_and_die, NULL));
     CHECK(pool->header->lock != 0);
-    pool->header->heap.live = 99; /* half-done work */
+    pool->header->heap.taken = 99; /* half-done work */
     mm_pool_stats stats;
     const uint64_t begun = now_ms();
     if (round % 2 == 0) {

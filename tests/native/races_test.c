@@ -72,7 +72,19 @@ static view view_of(const mm_pool *handle) {
   return (view){handle->header, handle->slots, handle->data, handle->heap};
 }
 
+/* The same entry in another mapping. */
+static uint32_t *moved(uint32_t *entry, intptr_t distance) {
+  return entry == NULL ? NULL : (uint32_t *)(void *)((uint8_t *)entry + distance);
+}
+
 static void look_through(mm_pool *handle, const view *view) {
+  const intptr_t distance = (uint8_t *)view->header - (uint8_t *)handle->header;
+  handle->cache.entries = moved(handle->cache.entries, distance);
+  for (uint32_t at = 0; at < MM__CACHE_BINS; at++) {
+    mm__bin *bin = &handle->cache.bins[at];
+    *bin = (mm__bin){moved(bin->top, distance), moved(bin->base, distance),
+                     moved(bin->end, distance)};
+  }
   handle->header = view->header;
   handle->slots = view->slots;
   handle->data = view->data;

@@ -11,6 +11,7 @@
 #include "shared.h"
 
 #define SMALL_POOL 65536u
+#define CACHED_POOL (256u << 10) /* the smallest that has caches */
 #define LARGE_POOL (6u << 20)
 #define STEP (2u << 20) /* by which a pool commits its data */
 
@@ -179,6 +180,154 @@ static void prepare_free_for_waiter(scene *scene) {
 static void prepare_free_for_second(scene *scene) {
   prepare_free_for_waiter(scene);
   scene->waiter_is_second = 1;
+}
+
+/* ---- Caches ------------------------------------------------------------- */
+
+/* Puts `count` blocks of one size into the cache of a participant. */
+static void cache(mm_pool *pool, uint64_t size, uint32_t count) {
+  uint64_t ids[64];
+  for (uint32_t at = 0; at < count; at++) ids[at] = must_alloc(pool, size).id;
+  for (uint32_t at = 0; at < count; at++) CHECK_OK(mm_free(pool, ids[at]));
+}
+
+static void prepare_small(scene *scene) {
+  scene_keep(scene, 1000);
+  make_going(scene, 200);
+  scene_keep(scene, 500);
+  scene->request = 200;
+}
+
+static void prepare_small_alloc(scene *scene) {
+  prepare_small(scene);
+  scene->kept[scene->kept_count++] = scene->going[--scene->going_count];
+  fill_tagged(scene->pool, &scene->kept[scene->kept_count - 1]);
+}
+
+static void prepare_small_kept(scene *scene) {
+  prepare_small_alloc(scene);
+  scene->request = SCENE_NO_REQUEST;
+}
+
+static void prepare_small_free(scene *scene) {
+  prepare_small(scene);
+  scene->request = SCENE_NO_REQUEST;
+}
+
+static void warm_one(scene *scene, mm_pool *pool) {
+  (void)scene;
+  cache(pool, 200, 1);
+}
+
+static void warm_two(scene *scene, mm_pool *pool) {
+  (void)scene;
+  cache(pool, 200, 2);
+}
+
+/* All of a cache: nothing more goes into it. */
+static void warm_full(scene *scene, mm_pool *pool) {
+  (void)scene;
+  cache(pool, 256, 16);
+}
+
+/* It has missed often enough to take several at once, but has none. */
+static void warm_swept(scene *scene, mm_pool *pool) {
+  (void)scene;
+  mm_pool_stats stats;
+  for (int at = 0; at < 2; at++) {
+    cache(pool, 200, 4);
+    CHECK_OK(mm_pool_read_stats(pool, &stats));
+  }
+}
+
+/* An entry in a bin that its block does not fit: as a killed sweep may leave. */
+static void warm_misfit(scene *scene, mm_pool *pool) {
+  (void)scene;
+  mm_pool_stats stats;
+  cache(pool, 200, 1);
+  CHECK_OK(mm_pool_read_stats(pool, &stats));
+  cache(pool, 64, 1);
+  uint32_t *entries = pool->cache.entries;
+  const uint32_t small = entries[MM__CACHE_CHUNK];
+  CHECK(small != 0 && entries[0] == 0);
+  entries[0] = small;
+}
+
+/* What others hold in their caches, and the dead. */
+static void die_with_cache(void *argument) {
+  scene *scene = argument;
+  mm_pool *pool = attach_again(scene->pool);
+  cache(pool, 100, 3);
+  uint32_t *entries = pool->cache.entries;
+  uint64_t *state = &pool->heap.table[entries[0]].state;
+  *state = *state - MM__CACHED + MM__CLAIMED; /* it was about to allocate it */
+  entries[5] = scene->kept[0].id & ((1u << pool->heap.index_bits) - 1);
+  _Exit(0);
+}
+
+static void prepare_cached_by_all(scene *scene) {
+  scene_keep(scene, 1000);
+  mm_pool *other = attach_again(scene->pool);
+  scene->others[scene->others_count++] = other;
+  cache(scene->pool, 130, 3);
+  cache(other, 256, 3);
+  finish_child(start_child(die_with_cache, scene));
+}
+
+static void prepare_whole_from_caches(scene *scene) {
+  prepare_cached_by_all(scene);
+  scene->request = CACHED_POOL - 1024;
+}
+
+static void prepare_waiter_before_free(scene *scene) {
+  prepare_small_free(scene);
+  make_waiter(scene, CACHED_POOL);
+}
+
+/* ---- Trimming ------------------------------------------------------------ */
+
+/* A hole of a megabyte without its memory, between what must keep its own. */
+static void prepare_trimmed(scene *scene) {
+  uint64_t bytes;
+  make_hole(scene, 1u << 20);
+  scene_keep(scene, STEP - (1u << 20) - 2048);
+  CHECK_OK(mm_pool_trim(scene->pool, &bytes));
+  CHECK(bytes >= (1u << 20) - 2 * 4096);
+}
+
+static void prepare_trimmed_alloc(scene *scene) {
+  prepare_trimmed(scene);
+  scene->request = 300000;
+}
+
+/* One free neighbour was trimmed, the other was not. */
+static void prepare_trimmed_free(scene *scene) {
+  uint64_t bytes;
+  scene_keep(scene, 100);
+  const mm_allocation left = must_alloc(scene->pool, 100000);
+  make_going(scene, 7000);
+  const mm_allocation right = must_alloc(scene->pool, 100000);
+  scene_keep(scene, 100);
+  CHECK_OK(mm_free(scene->pool, right.id));
+  CHECK_OK(mm_pool_trim(scene->pool, &bytes));
+  CHECK_OK(mm_free(scene->pool, left.id));
+}
+
+static void prepare_trimmed_without_memory(scene *scene) {
+  prepare_trimmed_alloc(scene);
+  leave(scene, 0);
+}
+
+static int act_trim(scene *scene, mm_pool *pool) {
+  (void)scene;
+  uint64_t bytes;
+  return mm_pool_trim(pool, &bytes);
+}
+
+static void prepare_to_trim(scene *scene) {
+  make_hole(scene, 100000);
+  make_hole(scene, 300);
+  make_hole(scene, 50000);
 }
 
 /* ---- Owners ------------------------------------------------------------- */
@@ -384,64 +533,95 @@ static void prepare_destroyed(scene *scene) {
 }
 
 const scenario scenarios[] = {
-    {"alloc exact", SMALL_POOL, prepare_exact, act_alloc, NULL, SCENE_ATTACHED, 0},
-    {"alloc split", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_ATTACHED, 0},
-    {"alloc first", SMALL_POOL, prepare_first, act_alloc, NULL, SCENE_ATTACHED, 0},
-    {"alloc whole", SMALL_POOL, prepare_whole, act_alloc, NULL, SCENE_ATTACHED, 0},
-    {"alloc refused", SMALL_POOL, prepare_refused, act_alloc, NULL, SCENE_ATTACHED, 0},
+    {"alloc exact", SMALL_POOL, prepare_exact, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc split", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc first", SMALL_POOL, prepare_first, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc whole", SMALL_POOL, prepare_whole, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc refused", SMALL_POOL, prepare_refused, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
     {"alloc grow behind free", LARGE_POOL, prepare_grow_behind_free, act_alloc, NULL,
-     SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
     {"alloc grow behind live", LARGE_POOL, prepare_grow_behind_live, act_alloc, NULL,
-     SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
     {"alloc bare need", LARGE_POOL, prepare_bare_need, act_alloc, NULL, SCENE_ATTACHED,
-     LARGE_POOL + (2u << 20)},
+     LARGE_POOL + (2u << 20), NULL},
     {"alloc without memory", LARGE_POOL, prepare_no_memory, act_alloc, NULL, SCENE_ATTACHED,
-     LARGE_POOL + (2u << 20)},
-    {"alloc records", SMALL_POOL, prepare_records, act_alloc, NULL, SCENE_ATTACHED, 0},
+     LARGE_POOL + (2u << 20), NULL},
+    {"alloc records", SMALL_POOL, prepare_records, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
     {"alloc grow and records", LARGE_POOL, prepare_grow_and_records, act_alloc, NULL,
-     SCENE_ATTACHED, 0},
-    {"alloc spent", SMALL_POOL, prepare_spent, act_alloc, NULL, SCENE_ATTACHED, 0},
-    {"alloc after fork", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_INHERITED, 0},
-    {"free alone", SMALL_POOL, prepare_free_alone, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free merging left", SMALL_POOL, prepare_free_left, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free merging right", SMALL_POOL, prepare_free_right, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free merging both", SMALL_POOL, prepare_free_both, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED, 0},
-    {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
+    {"alloc spent", SMALL_POOL, prepare_spent, act_alloc, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc after fork", SMALL_POOL, prepare_split, act_alloc, NULL, SCENE_INHERITED, 0, NULL},
+    {"free alone", SMALL_POOL, prepare_free_alone, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free merging left", SMALL_POOL, prepare_free_left, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free merging right", SMALL_POOL, prepare_free_right, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free merging both", SMALL_POOL, prepare_free_both, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free last", SMALL_POOL, prepare_free_last, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free only", SMALL_POOL, prepare_free_only, act_free, NULL, SCENE_ATTACHED, 0, NULL},
+    {"free for a waiter", SMALL_POOL, prepare_free_for_waiter, act_free, NULL, SCENE_ATTACHED, 0, NULL},
     {"free and recover for a waiter", SMALL_POOL, prepare_free_for_second, act_free, NULL,
-     SCENE_ATTACHED, 0},
-    {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED, 0},
-    {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED, 0},
-    {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED, 0},
-    {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
+    {"cached alloc", CACHED_POOL, prepare_small_alloc, act_alloc, NULL, SCENE_ATTACHED, 0,
+     warm_one},
+    {"cached alloc of a swept block", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_swept},
+    {"cached alloc of a misfit", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_misfit},
+    {"cached alloc after fork", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_INHERITED, 0, NULL},
+    {"cached free", CACHED_POOL, prepare_small_free, act_free, NULL, SCENE_ATTACHED, 0,
+     warm_two},
+    {"cached free, first", CACHED_POOL, prepare_small_free, act_free, NULL, SCENE_ATTACHED, 0,
+     NULL},
+    {"cached free into a full cache", CACHED_POOL, prepare_small_free, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_full},
+    {"cached free beside a waiter", CACHED_POOL, prepare_waiter_before_free, act_free, NULL,
+     SCENE_ATTACHED, 0, NULL},
+    {"alloc from all caches", CACHED_POOL, prepare_whole_from_caches, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_full},
+    {"read stats with caches", CACHED_POOL, prepare_cached_by_all, act_read_stats, NULL,
+     SCENE_ATTACHED, 0, warm_two},
+    {"attach to a dead slot with a cache", CACHED_POOL, prepare_cached_by_all, act_attach, NULL,
+     SCENE_DETACHED, 0, NULL},
+    {"detach with a cache", CACHED_POOL, prepare_small_kept, act_detach, NULL, SCENE_ATTACHED,
+     0, warm_two},
+    {"trim", LARGE_POOL, prepare_to_trim, act_trim, NULL, SCENE_ATTACHED, 0, NULL},
+    {"alloc what was trimmed", LARGE_POOL, prepare_trimmed_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, NULL},
+    {"alloc what was trimmed, without memory", LARGE_POOL, prepare_trimmed_without_memory,
+     act_alloc, NULL, SCENE_ATTACHED, LARGE_POOL + (2u << 20), NULL},
+    {"free beside what was trimmed", LARGE_POOL, prepare_trimmed_free, act_free, NULL,
+     SCENE_ATTACHED, 0, NULL},
+    {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED, 0, NULL},
+    {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED, 0, NULL},
+    {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED, 0, NULL},
+    {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED, 0, NULL},
     {"blocking woken", SMALL_POOL, prepare_full, act_blocking_long, free_the_last_kept,
-     SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
     {"blocking behind older", SMALL_POOL, prepare_full_with_waiter, act_blocking, NULL,
-     SCENE_ATTACHED, 0},
-    {"wait show", SMALL_POOL, prepare_taken, act_show, NULL, SCENE_ATTACHED, 0},
+     SCENE_ATTACHED, 0, NULL},
+    {"wait show", SMALL_POOL, prepare_taken, act_show, NULL, SCENE_ATTACHED, 0, NULL},
     {"wait show and withdraw", SMALL_POOL, prepare_taken_with_waiter, act_show_and_withdraw,
-     NULL, SCENE_ATTACHED, 0},
-    {"find", SMALL_POOL, prepare_some, act_find, NULL, SCENE_ATTACHED, 0},
-    {"list", SMALL_POOL, prepare_some, act_list, NULL, SCENE_ATTACHED, 0},
-    {"list free blocks", SMALL_POOL, prepare_some, act_list_free_blocks, NULL, SCENE_ATTACHED, 0},
-    {"read stats", SMALL_POOL, prepare_some, act_read_stats, NULL, SCENE_ATTACHED, 0},
-    {"attach", SMALL_POOL, prepare_some, act_attach, NULL, SCENE_DETACHED, 0},
-    {"attach to a dead slot", SMALL_POOL, prepare_dead_slot, act_attach, NULL, SCENE_DETACHED, 0},
+     NULL, SCENE_ATTACHED, 0, NULL},
+    {"find", SMALL_POOL, prepare_some, act_find, NULL, SCENE_ATTACHED, 0, NULL},
+    {"list", SMALL_POOL, prepare_some, act_list, NULL, SCENE_ATTACHED, 0, NULL},
+    {"list free blocks", SMALL_POOL, prepare_some, act_list_free_blocks, NULL, SCENE_ATTACHED, 0, NULL},
+    {"read stats", SMALL_POOL, prepare_some, act_read_stats, NULL, SCENE_ATTACHED, 0, NULL},
+    {"attach", SMALL_POOL, prepare_some, act_attach, NULL, SCENE_DETACHED, 0, NULL},
+    {"attach to a dead slot", SMALL_POOL, prepare_dead_slot, act_attach, NULL, SCENE_DETACHED, 0, NULL},
     {"attach to a new slot page", SMALL_POOL, prepare_full_slot_page, act_attach, NULL,
-     SCENE_DETACHED, 0},
-    {"detach", SMALL_POOL, prepare_some, act_detach, NULL, SCENE_ATTACHED, 0},
+     SCENE_DETACHED, 0, NULL},
+    {"detach", SMALL_POOL, prepare_some, act_detach, NULL, SCENE_ATTACHED, 0, NULL},
     {"detach while waiting", SMALL_POOL, prepare_some, act_show_and_detach, NULL,
-     SCENE_ATTACHED, 0},
-    {"destroy", SMALL_POOL, prepare_some, act_destroy, NULL, SCENE_DESTROYS, 0},
+     SCENE_ATTACHED, 0, NULL},
+    {"destroy", SMALL_POOL, prepare_some, act_destroy, NULL, SCENE_DESTROYS, 0, NULL},
     {"destroy with a waiter", SMALL_POOL, prepare_some_with_waiter, act_destroy, NULL,
-     SCENE_DESTROYS, 0},
-    {"remove by force", SMALL_POOL, prepare_some, act_remove, NULL, SCENE_DESTROYS, 0},
+     SCENE_DESTROYS, 0, NULL},
+    {"remove by force", SMALL_POOL, prepare_some, act_remove, NULL, SCENE_DESTROYS, 0, NULL},
     {"probe and list", SMALL_POOL, prepare_some, act_list_pools, NULL, SCENE_ATTACHED,
-     SCENE_ALONE},
-    {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES, 0},
+     SCENE_ALONE, NULL},
+    {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES, 0, NULL},
     {"create over a destroyed pool", SMALL_POOL, prepare_destroyed, act_create, NULL,
-     SCENE_CREATES, 0},
+     SCENE_CREATES, 0, NULL},
 };
 
 const scenario recover_by_lock = {.name = "recovery by the lock",

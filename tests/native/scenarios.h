@@ -64,6 +64,8 @@ typedef struct scenario {
   } kind;
   /* Bytes, of one that the pool has for itself; 0: /dev/shm; SCENE_ALONE. */
   uint64_t file_system;
+  /* In the child, before it acts: fills its cache. May be NULL. */
+  void (*warm)(scene *scene, mm_pool *pool);
 } scenario;
 
 extern const scenario scenarios[];

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "geometry.h"
 #include "scenarios.h"
 #include "shared.h"
 
@@ -59,6 +60,7 @@ static void play(void *argument) {
   if (role->part->kind == SCENE_ATTACHED || role->part->kind == SCENE_DESTROYS)
     CHECK_OK(mm_pool_attach(scene->descriptor, scene->descriptor_length, &pool));
   if (role->part->kind == SCENE_INHERITED) pool = scene->pool;
+  if (role->part->warm != NULL) role->part->warm(scene, pool);
   step_begin();
   scene->result->status = role->part->act(scene, pool);
   step_end();
@@ -84,6 +86,10 @@ void scene_watch(const scene *scene, step_watch watches[STEP_WATCHES]) {
    * must not be touched. */
   const size_t pages = scene->scenario->file_system != 0 ? 1 : 2;
   watches[2] = (step_watch){pool->heap.table, pages * 64 * sizeof(mm__block)};
+  const uint64_t caches = 4 * mm__geometry_cache_size(&pool->geometry);
+  if (scene->scenario->file_system == 0 && caches != 0)
+    watches[3] = (step_watch){
+        (const uint8_t *)pool->header + pool->geometry.caches_offset, caches};
 }
 
 int scene_is_locked(const scene *scene) {

@@ -40,7 +40,7 @@ typedef struct step_watch {
   size_t length;
 } step_watch;
 
-#define STEP_WATCHES 3
+#define STEP_WATCHES 4
 
 /* Starts a child that runs body(argument), and waits for its step_begin(). */
 step_child step_start(void (*body)(void *argument), void *argument);

@@ -1,0 +1,326 @@
+/* cache.c - see cache.h: the own cache. What anybody does with all of them is in
+ * sweep.c. */
+#include "cache.h"
+
+#include <string.h>
+
+#include "block.h"
+#include "geometry.h"
+#include "participants.h"
+#include "wait.h"
+
+#define BATCH_MAX 32u
+#define TRIM 64u /* blocks given up at a time */
+
+#define NO_CHUNK UINT16_MAX
+
+/* ---- Bins -------------------------------------------------------------- */
+
+static inline uint32_t width_shift(uint32_t granules) {
+  return 26u - (uint32_t)__builtin_clz(granules); /* log2 - 5 */
+}
+
+static inline uint32_t bin_of(uint32_t granules) {
+  if (mm__likely(granules < 64)) return granules;
+  const uint32_t shift = width_shift(granules);
+  return (shift << 5) + (granules >> shift);
+}
+
+/* The largest size of the bin in which `granules` lie: what each of its blocks
+ * counts as. */
+static inline uint32_t weight_of(uint32_t granules) {
+  if (mm__likely(granules < 64)) return granules;
+  return granules | ((1u << width_shift(granules)) - 1);
+}
+
+/* ---- Chunks ------------------------------------------------------------ */
+
+static uint16_t chunk_at(const mm__cache *cache, const uint32_t *base) {
+  return (uint16_t)((uint64_t)(base - cache->entries) / MM__CACHE_CHUNK);
+}
+
+static void stand_on(mm__cache *cache, mm__bin *bin, uint16_t chunk) {
+  bin->base = cache->entries + (uint32_t)chunk * MM__CACHE_CHUNK;
+  bin->end = bin->base + MM__CACHE_CHUNK;
+}
+
+/* Commits one more page of entries; 0 where there is none. */
+static int commit_page(mm_pool *pool) {
+  mm__cache *cache = &pool->cache;
+  const uint32_t page = pool->geometry.page_size;
+  const uint32_t entries = cache->chunks * MM__CACHE_CHUNK;
+  if (entries >= pool->geometry.cache_entries) return 0;
+  const uint64_t offset =
+      pool->geometry.caches_offset +
+      pool->slot * mm__geometry_cache_size(&pool->geometry) +
+      (uint64_t)entries * sizeof(uint32_t);
+  if (!mm__participant_has_file(pool) ||
+      mm__os_commit(pool->file, offset, page) != 0)
+    return 0;
+  cache->chunks += page / (uint32_t)sizeof(uint32_t) / MM__CACHE_CHUNK;
+  mm__store_release(&pool->slots[pool->slot].cache_committed,
+                    cache->chunks * MM__CACHE_CHUNK);
+  return 1;
+}
+
+/* Puts an empty chunk on top of a bin that is full; 0 where there is none. */
+static int ascend(mm_pool *pool, mm__bin *bin) {
+  mm__cache *cache = &pool->cache;
+  uint16_t chunk;
+  if (cache->spare_count != 0) {
+    chunk = cache->spare[--cache->spare_count];
+  } else {
+    if (cache->fresh == pool->geometry.cache_entries / MM__CACHE_CHUNK ||
+        (cache->fresh == cache->chunks && !commit_page(pool)))
+      return 0;
+    chunk = (uint16_t)cache->fresh++;
+    mm__store_release(&pool->slots[pool->slot].cache_used,
+                      cache->fresh * MM__CACHE_CHUNK);
+  }
+  cache->below[chunk] = bin->top != NULL ? chunk_at(cache, bin->base) : NO_CHUNK;
+  stand_on(cache, bin, chunk);
+  bin->top = bin->base;
+  return 1;
+}
+
+/* Takes the empty chunk off the top of a bin; 0 if the bin is empty now. */
+static int descend(mm_pool *pool, mm__bin *bin) {
+  mm__cache *cache = &pool->cache;
+  if (bin->top == NULL) return 0;
+  const uint16_t chunk = chunk_at(cache, bin->base);
+  const uint16_t below = cache->below[chunk];
+  if (below == NO_CHUNK) return 0; /* kept for the next one */
+  cache->spare[cache->spare_count++] = chunk;
+  stand_on(cache, bin, below);
+  bin->top = bin->end;
+  return 1;
+}
+
+/* ---- Allocating and freeing -------------------------------------------- */
+
+/* A claimed block that is not what its bin promises: the entry was spoilt, or
+ * left behind by a sweep that was killed. The heap takes it back. */
+static void give_back(mm_pool *pool, uint32_t *entry, uint32_t record) {
+  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* a sweep will */
+  const uint64_t state = mm__load(&pool->heap.table[record].state);
+  if (mm__tag(state) == pool->cache.claimed) {
+    const int status = mm__heap_release(&pool->heap, record, state);
+    if (status == MM__INCONSISTENT || status == MM__DONE_REBUILD)
+      mm__recover(pool);
+  }
+  mm__store(entry, 0u);
+  mm__unlock(pool);
+}
+
+int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
+                    uint32_t type, mm_allocation *allocation) {
+  mm__cache *cache = &pool->cache;
+  if (mm__unlikely(granules > cache->largest)) return MM__MISS;
+  const mm__heap *heap = &pool->heap;
+  const uint32_t weight = weight_of((uint32_t)granules);
+  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
+  while (mm__likely(bin->top != bin->base) || descend(pool, bin)) {
+    uint32_t *entry = --bin->top;
+    cache->room += weight;
+    const uint32_t record = mm__load(entry);
+    if (mm__unlikely(record == 0)) continue; /* somebody took it back */
+    mm__block *block = &heap->table[record];
+    uint64_t state;
+    if (mm__unlikely(!mm__is_record(heap, record) ||
+                     mm__tag(state = mm__load(&block->state)) != cache->cached ||
+                     !mm__cas(&block->state, state,
+                              state - MM__CACHED + MM__CLAIMED))) {
+      mm__store(entry, 0u);
+      continue;
+    }
+    const uint64_t offset = mm__load(&block->offset);
+    const uint32_t has = mm__load(&block->granules);
+    if (mm__unlikely(
+            has < granules || has > weight ||
+            (offset & ((1ull << heap->granule_shift) - 1)) != 0 ||
+            offset > heap->data_size - ((uint64_t)has << heap->granule_shift))) {
+      give_back(pool, entry, record);
+      continue;
+    }
+    const uint64_t generation = mm__generation(state);
+    mm__fence_release(); /* whoever sees these sees that it is claimed */
+    mm__store(&block->size, size);
+    mm__store(&block->owner, pool->owner);
+    mm__store(&block->type, type);
+    mm__store_release(&block->state, /* truth: an allocation, its fields complete */
+                      mm__state(generation, MM__LIVE));
+    mm__store(entry, 0u);
+    *allocation = (mm_allocation){
+        .id = generation << heap->index_bits | record,
+        .offset = offset,
+        .size = size,
+        .type = type,
+    };
+    return MM_OK;
+  }
+  return MM__MISS;
+}
+
+/* Somebody began to wait while a block went into the cache: takes it out again,
+ * for them. */
+static void free_for_waiters(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+  mm__cache *cache = &pool->cache;
+  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* they look here */
+  uint32_t *entry = --bin->top;
+  cache->room += weight;
+  const uint32_t record = mm__load(entry);
+  uint32_t to_wake = MM__NOBODY;
+  if (record != 0) {
+    const uint64_t state = mm__load(&pool->heap.table[record].state);
+    if (mm__tag(state) == cache->cached) {
+      const int status = mm__heap_release(&pool->heap, record, state);
+      if (status == MM__INCONSISTENT || status == MM__DONE_REBUILD)
+        mm__recover(pool);
+    }
+    mm__store(entry, 0u);
+    to_wake = mm__wait_freed(pool);
+  }
+  mm__unlock(pool);
+  mm__wait_wake(pool, to_wake);
+}
+
+int mm__cache_free(mm_pool *pool, uint64_t id) {
+  mm__cache *cache = &pool->cache;
+  mm__heap *heap = &pool->heap;
+  const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
+  const uint64_t generation = id >> heap->index_bits;
+  if (mm__unlikely(!mm__is_record(heap, record))) mm__heap_begin(heap);
+  if (mm__unlikely(record == 0 || !mm__is_record(heap, record) ||
+                   generation + 1 >= heap->generation_limit))
+    return MM__MISS;
+  mm__block *block = &heap->table[record];
+  const uint64_t state = mm__state(generation, MM__LIVE);
+  if (mm__unlikely(mm__load_acquire(&block->state) != state)) return MM__MISS;
+  const uint32_t granules = mm__load(&block->granules);
+  if (mm__unlikely(granules - 1u >= cache->largest)) return MM__MISS; /* 0, too */
+
+  const uint32_t weight = weight_of(granules);
+  mm__bin *bin = &cache->bins[bin_of(granules)];
+  if (mm__unlikely(weight > cache->room ||
+                   (bin->top == bin->end && !ascend(pool, bin)))) {
+    cache->is_full = 1;
+    return MM__MISS;
+  }
+  mm__store(bin->top, record); /* first: whoever takes over looks there */
+  if (mm__unlikely(!mm__cas(&block->state, state, /* truth: free */
+                            mm__state(generation + 1, cache->cached)))) {
+    mm__store(bin->top, 0u);
+    return MM__MISS;
+  }
+  bin->top++;
+  cache->room -= weight;
+  mm__fence_after_cas();
+  if (mm__unlikely(mm__wait_any(pool))) free_for_waiters(pool, bin, weight);
+  return MM_OK;
+}
+
+/* ---- Under the lock ---------------------------------------------------- */
+
+void mm__cache_refill(mm_pool *pool, uint64_t granules) {
+  mm__cache *cache = &pool->cache;
+  if (granules > cache->largest || mm__wait_any(pool)) return;
+  const uint32_t weight = weight_of((uint32_t)granules);
+  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
+  uint8_t *batch = &cache->batch[bin_of((uint32_t)granules)];
+  const uint32_t count = *batch;
+  *batch = (uint8_t)(count == 0 ? 1 : count < BATCH_MAX ? 2 * count : BATCH_MAX);
+  for (uint32_t k = 0; k < count && weight <= cache->room / 4; k++) {
+    if (bin->top == bin->end && !ascend(pool, bin)) return;
+    if (mm__heap_take(&pool->heap, granules, cache->cached, bin->top) != MM_OK)
+      return; /* no room; or what is wrong shows when it is needed */
+    bin->top++;
+    cache->room -= weight;
+  }
+}
+
+/* Frees up to `count` blocks of one bin. MM_OK or MM_E_CORRUPT. */
+static int empty_bin(mm_pool *pool, uint32_t number, uint32_t count) {
+  mm__cache *cache = &pool->cache;
+  mm__bin *bin = &cache->bins[number];
+  const uint32_t weight =
+      number < 64 ? number
+                  : weight_of((32 + (number & 31)) << ((number >> 5) - 1));
+  cache->batch[number] = 0;
+  while (count > 0 && (bin->top != bin->base || descend(pool, bin))) {
+    uint32_t *entry = --bin->top;
+    cache->room += weight;
+    const uint32_t record = mm__load(entry);
+    if (record != 0 && mm__is_record(&pool->heap, record)) {
+      const uint64_t state = mm__load(&pool->heap.table[record].state);
+      int status = mm__tag(state) == cache->cached
+                       ? mm__heap_release(&pool->heap, record, state)
+                       : MM_OK;
+      if (status == MM__INCONSISTENT) {
+        status = mm__recover(pool);
+        if (status == MM_OK)
+          status = mm__heap_release(&pool->heap, record, state);
+      }
+      if (status == MM__DONE_REBUILD) status = mm__recover(pool);
+      if (status == MM__INCONSISTENT) status = MM_E_CORRUPT;
+      if (status == MM_E_CORRUPT) return status;
+      count--;
+    }
+    mm__store(entry, 0u);
+  }
+  return MM_OK;
+}
+
+int mm__cache_trim(mm_pool *pool) {
+  mm__cache *cache = &pool->cache;
+  if (!cache->is_full) return MM_OK;
+  cache->is_full = 0;
+  for (uint32_t tried = 0; tried < MM__CACHE_BINS; tried++) {
+    cache->victim = cache->victim + 1 < MM__CACHE_BINS ? cache->victim + 1 : 0;
+    const mm__bin *bin = &cache->bins[cache->victim];
+    if (bin->top == NULL) continue;
+    const uint32_t room = cache->room;
+    const int status = empty_bin(pool, cache->victim, TRIM);
+    if (status != MM_OK || cache->room != room) return status;
+  }
+  return MM_OK;
+}
+
+/* ---- A participant's life ---------------------------------------------- */
+
+void mm__cache_open(mm_pool *pool) {
+  const mm__geometry *geometry = &pool->geometry;
+  mm__cache *cache = &pool->cache;
+  memset(cache, 0, sizeof *cache);
+  if (geometry->cache_entries == 0) return;
+  const uint64_t offset = geometry->caches_offset +
+                          pool->slot * mm__geometry_cache_size(geometry);
+  const uint32_t committed = mm__load(&pool->slots[pool->slot].cache_committed);
+  cache->entries = (uint32_t *)(void *)((uint8_t *)pool->header + offset);
+  cache->chunks = (committed < geometry->cache_entries ? committed
+                                                       : geometry->cache_entries) /
+                  MM__CACHE_CHUNK;
+  cache->cached = mm__cached(pool->slot);
+  cache->claimed = mm__claimed(pool->slot);
+  cache->room = geometry->cache_granules;
+  cache->largest = geometry->cache_granules / 16;
+  if (cache->largest > MM__CACHE_GRANULES_MAX)
+    cache->largest = MM__CACHE_GRANULES_MAX;
+  const uint64_t most = MM__CACHE_BYTES_EACH >> geometry->granule_shift;
+  if (cache->largest > most) cache->largest = (uint32_t)most;
+}
+
+int mm__cache_is_empty(const mm_pool *pool) {
+  return pool->cache.entries == NULL ||
+         mm__load(&pool->slots[pool->slot].cache_used) == 0;
+}
+
+int mm__cache_close(mm_pool *pool) {
+  for (uint32_t bin = 0; bin < MM__CACHE_BINS; bin++) {
+    if (pool->cache.bins[bin].top == NULL) continue;
+    const int status = empty_bin(pool, bin, UINT32_MAX);
+    if (status != MM_OK) return status;
+  }
+  mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
+  pool->cache.largest = 0;
+  return MM_OK;
+}
