@@ -215,6 +215,9 @@ static void change_everything(mm_pool *pool) {
   for (uint32_t at = 0; at < 8; at++)
     CALL(LOCKING | BIT(STALE), mm_free(pool, some_id()));
   while (count > 0) CALL(LOCKING | BIT(STALE), mm_free(pool, made[--count].id));
+  uint64_t bytes;
+  if (CALL(LOCKING | SYSTEM_ERROR, mm_pool_trim(pool, &bytes)) == MM_OK)
+    MUST(bytes <= on->geometry.data_size);
 }
 
 static void wait_for_room(mm_pool *pool) {
@@ -278,6 +281,8 @@ static void call_through_doors(mm_pool *pool) {
     judge_allocation(pool, &results->allocation);
   CALL_WITHIN(5, LOCKING, mm_ffi_wait_show(pool, 0, 0, 0));
   CALL(LOCKING, mm_ffi_reclaim(pool));
+  const double trimmed = mm_ffi_pool_trim(pool);
+  if (trimmed < 0) CALL(LOCKING | SYSTEM_ERROR, (int)trimmed);
   MUST(mm_ffi_pool_list(WORLD_DIRECTORY, pools, 2) <= 1);
 }
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "geometry.h"
 #include "lock.h"
 #include "systematic.h"
 #include "world.h"
@@ -53,22 +54,23 @@ typedef struct part {
   uint64_t from; /* bytes from the start of the file */
   uint64_t size;
   uint32_t stride; /* from one of its kind to the next; 0: the width */
+  uint64_t gap;    /* after each CACHES_EACH bytes; 0: there is none */
 } part;
 
 #define HEADER_PART(first, end, step)                                       \
   {offsetof(mm__header, first), offsetof(mm__header, end) - offsetof(mm__header, first), \
-   step}
+   step, 0}
 
 static part part_of(const scene *scene, uint32_t number) {
   static const part header_parts[] = {
-      {0, sizeof(mm__header), 0},
-      {0, sizeof(mm__birth), 0},
+      {0, sizeof(mm__header), 0, 0},
+      {0, sizeof(mm__birth), 0, 0},
       HEADER_PART(destroyed, heap, 0),
       HEADER_PART(heap, heap.index, 0),
       HEADER_PART(heap.index, heap.index.heads, 0),
       HEADER_PART(heap.index.heads, heap.index.heads[4], 0),
       HEADER_PART(heap.index.failed, heap.index.failed[4], 0),
-      {offsetof(mm__header, waiting), sizeof(mm__header) - offsetof(mm__header, waiting), 0},
+      {offsetof(mm__header, waiting), sizeof(mm__header) - offsetof(mm__header, waiting), 0, 0},
   };
   const uint32_t header_count = sizeof header_parts / sizeof *header_parts;
   if (number < header_count) return header_parts[number];
@@ -76,27 +78,36 @@ static part part_of(const scene *scene, uint32_t number) {
   const uint64_t records = scene->records * sizeof(mm__block);
   switch (number) {
     case PART_SLOTS:
-      return (part){geometry->slots_offset, scene->slots * sizeof(mm__slot), sizeof(mm__slot)};
+      return (part){geometry->slots_offset, scene->slots * sizeof(mm__slot), sizeof(mm__slot),
+                    0};
     case 9:
     case 10:
-      return (part){geometry->slots_offset, 4 * sizeof(mm__slot), sizeof(mm__slot)};
+      return (part){geometry->slots_offset, 4 * sizeof(mm__slot), sizeof(mm__slot), 0};
     case PART_RECORDS:
-      return (part){geometry->table_offset, records, sizeof(mm__block)};
+      return (part){geometry->table_offset, records, sizeof(mm__block), 0};
+    case PART_CACHES:
+      if (geometry->cache_entries != 0)
+        return (part){geometry->caches_offset, CACHES_SIZE, sizeof(uint32_t),
+                      mm__geometry_cache_size(geometry) - CACHES_EACH};
+      __attribute__((fallthrough));
     case 12: /* those that are used at first */
-    case 13:
-      return (part){geometry->table_offset, 16 * sizeof(mm__block), sizeof(mm__block)};
+      return (part){geometry->table_offset, 16 * sizeof(mm__block), sizeof(mm__block), 0};
     case 14: /* the sentinel */
-      return (part){geometry->table_offset, sizeof(mm__block), sizeof(mm__block)};
+      return (part){geometry->table_offset, sizeof(mm__block), sizeof(mm__block), 0};
     default:
-      return (part){geometry->table_offset, 32 * sizeof(mm__block), sizeof(mm__block)};
+      return (part){geometry->table_offset, 32 * sizeof(mm__block), sizeof(mm__block), 0};
   }
+}
+
+/* Where byte `at` of the part lies in the file. */
+static uint64_t in_file(const part *part, uint64_t at) {
+  return part->from + at + at / CACHES_EACH * part->gap;
 }
 
 /* Reads a word, wherever it may lie; 0 outside of the part. */
 static uint64_t word_at(const uint8_t *bytes, const part *part, uint64_t at, size_t width) {
   uint64_t value = 0;
-  if (at >= part->from && at - part->from <= part->size - width)
-    memcpy(&value, bytes + at, width);
+  if (at <= part->size - width) memcpy(&value, bytes + in_file(part, at), width);
   return value;
 }
 
@@ -121,8 +132,9 @@ static uint64_t choose_value(const scene *scene, const damage *damage, const par
       return (damage->b % 2 != 0 ? scene->records : scene->geometry.table_capacity) +
              a_signed;
     case 10: { /* a state: of a generation, or of one of the last */
-      const uint64_t generation = damage->b % 8 < 4 ? a : MM__GENERATION_MAX - a % 4;
-      return generation << MM__GENERATION_SHIFT | damage->b % 4;
+      const uint64_t generation = damage->b % 4 < 2 ? a : MM__GENERATION_MAX - a % 4;
+      const uint64_t slot = (uint64_t)(damage->b >> 5) << MM__SLOT_SHIFT;
+      return generation << MM__GENERATION_SHIFT | slot | damage->b / 4 % 8;
     }
     case 11: { /* anything */
       uint64_t seed = (uint64_t)a << 8 | damage->b;
@@ -138,10 +150,10 @@ static size_t width_of(const damage *damage) {
   return (size_t)1 << (damage->where >> 4 & 3);
 }
 
-/* Where the damage begins: bytes from the start of the file. */
+/* Where the damage begins: bytes from the start of the part. */
 static uint64_t place_of(const damage *damage, const part *part) {
   const size_t width = width_of(damage);
-  return part->from + number_of(damage->place) % (part->size / width) * width;
+  return number_of(damage->place) % (part->size / width) * width;
 }
 
 static void strike(const scene *scene, const damage *damage) {
@@ -153,10 +165,11 @@ static void strike(const scene *scene, const damage *damage) {
   const size_t width = width_of(damage);
   uint64_t at = place_of(damage, &part);
   for (uint32_t left = 1u << (damage->where >> 6);
-       left > 0 && at + width <= part.from + part.size; left--, at += width) {
+       left > 0 && at + width <= part.size; left--, at += width) {
     const uint64_t value = choose_value(scene, damage, &part, at, width);
-    the_world.touched[at / WORLD_PAGE] = 1;
-    memcpy(scene->bytes + at, &value, width);
+    const uint64_t place = in_file(&part, at);
+    the_world.touched[place / WORLD_PAGE] = 1;
+    memcpy(scene->bytes + place, &value, width);
   }
 }
 
@@ -183,7 +196,7 @@ static void go_on(void) {
   } else if (when < 176) {
     const part part = part_of(script.scene, script.next->where % 16);
     script.looks_at_it = when - 95;
-    script.from = place_of(script.next, &part);
+    script.from = in_file(&part, place_of(script.next, &part));
     script.to = script.from + width_of(script.next);
   } else {
     script.calls = when - 175;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block.h"
 #include "handle.h"
 #include "names.h"
 #include "participants.h"
@@ -37,19 +38,34 @@ static void keep(scene *scene, mm_pool *pool, uint64_t size) {
   scene->live[scene->live_count++] = take(pool, size);
 }
 
-/* Three more participants, who wait for so many bytes. */
-#define WAITERS 3u
-static mm_pool *waiters[WAITERS];
+/* Three more participants. */
+#define OTHERS 3u
+static mm_pool *others[OTHERS];
 
-static void let_wait(const scene *scene, const uint64_t wanted[WAITERS]) {
-  for (uint32_t at = 0; at < WAITERS; at++) {
+static void let_attach(const scene *scene) {
+  for (uint32_t at = 0; at < OTHERS; at++)
+    must(mm_pool_attach(scene->descriptor, scene->descriptor_length, &others[at]) ==
+             MM_OK,
+         "mm_pool_attach()");
+}
+
+/* They wait for so many bytes. */
+static void let_wait(const scene *scene, const uint64_t wanted[OTHERS]) {
+  let_attach(scene);
+  for (uint32_t at = 0; at < OTHERS; at++) {
     uint64_t ticket;
-    must(mm_pool_attach(scene->descriptor, scene->descriptor_length,
-                        &waiters[at]) == MM_OK &&
-             mm_wait_ticket(waiters[at], &ticket) == MM_OK &&
-             mm_wait_show(waiters[at], ticket, wanted[at], wanted[at]) == MM_OK,
+    must(mm_wait_ticket(others[at], &ticket) == MM_OK &&
+             mm_wait_show(others[at], ticket, wanted[at], wanted[at]) == MM_OK,
          "waiters");
   }
+}
+
+/* Frees so many blocks of that size into the participant's cache. */
+static void cache(mm_pool *pool, uint64_t size, uint32_t count) {
+  mm_allocation made[16];
+  for (uint32_t at = 0; at < count; at++) made[at] = take(pool, size);
+  for (uint32_t at = 0; at < count; at++)
+    must(mm_free(pool, made[at].id) == MM_OK, "mm_free()");
 }
 
 /* Live blocks of several sizes, free ones between them, and waiters. */
@@ -81,11 +97,13 @@ static void fill_short_of_records(scene *scene, mm_pool *pool) {
   let_wait(scene, (uint64_t[]){16384, 16384, 64});
 }
 
-/* Large blocks, few allocations, data that is not committed yet. */
+/* Large blocks, few allocations, data that is not committed yet, or not any more. */
 static void fill_large(scene *scene, mm_pool *pool) {
+  uint64_t bytes;
   const mm_allocation hole = take(pool, 300000);
   for (uint32_t at = 0; at < 6; at++) keep(scene, pool, 5000 * at);
   mm_free(pool, hole.id);
+  must(mm_pool_trim(pool, &bytes) == MM_OK && bytes > 0, "mm_pool_trim()");
   let_wait(scene, (uint64_t[]){3 << 20, 4 << 20, 5 << 20});
 }
 
@@ -103,6 +121,19 @@ static void fill_fragmented(scene *scene, mm_pool *pool) {
   let_wait(scene, (uint64_t[]){64 * 64, 64 * 65, 200000});
 }
 
+/* Everybody's cache holds something; one of the dead was about to allocate. */
+static void fill_caches(scene *scene, mm_pool *pool) {
+  let_attach(scene);
+  for (uint32_t at = 0; at < 8; at++) {
+    keep(scene, others[at % OTHERS], 100 * at);
+    cache(others[at % OTHERS], 30 + 50 * at, 3);
+  }
+  cache(pool, 200, 3);
+  uint64_t *state = &pool->heap.table[pool->cache.entries[0]].state;
+  must(mm__tag(*state) == mm__cached(pool->slot), "a cached block");
+  *state += MM__CLAIMED - MM__CACHED;
+}
+
 static const struct {
   const char *title;
   mm_pool_options options;
@@ -115,7 +146,8 @@ static const struct {
     {"large",
      {.size = 5 << 20, .min_block_size = 4096, .max_allocations = 10},
      fill_large},
-    {"fragmented", {.size = 256 << 10}, fill_fragmented},
+    {"fragmented", {.size = 256 << 10, .max_allocations = 2000}, fill_fragmented},
+    {"cached", {.size = 256 << 10}, fill_caches},
 };
 
 /* ---- Images ------------------------------------------------------------- */
@@ -167,9 +199,9 @@ static void make(scene *scene, uint32_t number) {
   snprintf(scene->link, sizeof scene->link, "%s/kept-%u", world_path(), number);
   must(link(name_path, scene->link) == 0, "link()");
   mm_pool_detach(pool);
-  for (uint32_t at = 0; at < WAITERS; at++) {
-    mm_pool_detach(waiters[at]);
-    waiters[at] = NULL;
+  for (uint32_t at = 0; at < OTHERS; at++) {
+    mm_pool_detach(others[at]);
+    others[at] = NULL;
   }
   hold_slots(scene);
   unlink(name_path);

@@ -9,7 +9,7 @@
 
 #include "layout.h"
 
-#define SCENES 6u
+#define SCENES 7u
 #define SCENE_LIVE_MAX 72u
 
 /* The name under which the scene that is on can be attached to. */
@@ -35,6 +35,11 @@ typedef struct scene {
  * that are not 0 are those of the dead. */
 #define SCENE_ALIVE_A 1u
 #define SCENE_ALIVE_B 3u
+
+/* Of the caches, that much is damaged: the first entries of the slots that are
+ * taken, and where there are no caches as much of the records. */
+#define CACHES_EACH 256u /* bytes */
+#define CACHES_SIZE (4u * CACHES_EACH)
 
 extern scene the_scenes[SCENES];
 

@@ -23,14 +23,15 @@ static const change changes[] = {
     {2, 9, 0, 0},  /* beyond the records */
     {3, 1, 0, 0},  /* all ones */
     {3, 8, 64, 0}, /* beyond the data */
-    {3, 10, 5, 2}, /* the state of a live block */
+    {3, 10, 5, 8}, /* the state of a live block */
+    {3, 10, 5, 16}, /* of one in a cache */
     {3, 12, 1, 1}, /* a lock that somebody alive holds */
 };
 
 /* Before all calls; after those that come before and with the first attaching. */
 static const uint8_t moments[] = {0, 175 + 2};
 
-static const uint8_t parts[] = {PART_HEADER, PART_SLOTS, PART_RECORDS};
+static const uint8_t parts[] = {PART_HEADER, PART_SLOTS, PART_RECORDS, PART_CACHES};
 
 #define CHANGES (sizeof changes / sizeof *changes)
 #define MOMENTS (sizeof moments / sizeof *moments)
@@ -45,13 +46,19 @@ static uint64_t total, number, made;
 /* Of a large table, as many records as are in use. */
 #define RECORDS_MOST 128u
 
+static uint64_t size_of_part(const scene *scene, uint32_t part) {
+  const uint32_t records =
+      scene->records < RECORDS_MOST ? scene->records : RECORDS_MOST;
+  switch (part) {
+    case PART_HEADER: return sizeof(mm__header);
+    case PART_SLOTS: return scene->slots * sizeof(mm__slot);
+    case PART_RECORDS: return records * sizeof(mm__block);
+    default: return scene->geometry.cache_entries == 0 ? 0 : CACHES_SIZE;
+  }
+}
+
 static uint64_t words_of(uint32_t scene, uint32_t part, const change *change) {
-  const uint32_t committed = the_scenes[scene].records;
-  const uint32_t records = committed < RECORDS_MOST ? committed : RECORDS_MOST;
-  const uint64_t size = part == PART_HEADER  ? sizeof(mm__header)
-                        : part == PART_SLOTS ? the_scenes[scene].slots * sizeof(mm__slot)
-                                             : records * sizeof(mm__block);
-  return size >> change->width;
+  return size_of_part(&the_scenes[scene], part) >> change->width;
 }
 
 /* Writes script number `left` of all; or only counts. */

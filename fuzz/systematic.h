@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Parts that scripts can name, each with all of its kind. */
-enum { PART_HEADER = 0, PART_SLOTS = 8, PART_RECORDS = 11 };
+enum { PART_HEADER = 0, PART_SLOTS = 8, PART_RECORDS = 11, PART_CACHES = 13 };
 
 /* How long a script is. */
 #define SYSTEMATIC_SIZE 10u

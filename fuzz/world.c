@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "geometry.h"
 #include "os.h"
 
 world the_world;
@@ -104,6 +105,16 @@ int __wrap_mm__os_commit(int file, uint64_t offset, uint64_t length) {
   return __real_mm__os_commit(file, offset, length);
 }
 
+static void check_release(uint64_t offset, uint64_t length);
+
+void __real_mm__os_release(int file, uint64_t offset, uint64_t length);
+void __wrap_mm__os_release(int file, uint64_t offset, uint64_t length);
+void __wrap_mm__os_release(int file, uint64_t offset, uint64_t length) {
+  the_world.now += COMMITTING_NS + length / WORLD_PAGE * COMMITTING_NS;
+  check_release(offset, length);
+  __real_mm__os_release(file, offset, length);
+}
+
 /* Plain memory: who forgets to free it is found, and forking is played by
  * setting it to 0. */
 uint32_t *__wrap_mm__os_fork_mark(void);
@@ -150,7 +161,20 @@ static void poison(uint8_t *base, uint64_t from, uint64_t to) {
   __asan_poison_memory_region(base + from, to - from);
 }
 
-/* Leaves the header, all slots and all records, by the numbers in the file,
+/* The header is never given back to the system. */
+static void check_release(uint64_t offset, uint64_t length) {
+  for (uint32_t place = 0; place < PLACES; place++) {
+    const mm__geometry *geometry = &poisoned[place];
+    if (sizes[place] == 0 || sizes[place] != geometry->file_size) continue;
+    if (offset >= geometry->slots_offset && offset <= geometry->file_size &&
+        length <= geometry->file_size - offset)
+      continue;
+    world_fail("releases %llu bytes at %llu", (unsigned long long)length,
+               (unsigned long long)offset);
+  }
+}
+
+/* Leaves the header, all slots, caches and records, by the numbers in the file,
  * which whoever maps all of it has just checked; in a new one they are 0. */
 static void poison_gaps(uint32_t place, uint64_t size) {
   uint8_t *base = base_of(place);
@@ -163,6 +187,9 @@ static void poison_gaps(uint32_t place, uint64_t size) {
   if (geometry.file_size == 0) return;
   poison(base, sizeof(mm__header), geometry.slots_offset);
   poison(base, geometry.slots_offset + MM_SLOTS_MAX * sizeof(mm__slot),
+         geometry.caches_offset);
+  poison(base,
+         geometry.caches_offset + MM_SLOTS_MAX * mm__geometry_cache_size(&geometry),
          geometry.table_offset);
   poison(base,
          geometry.table_offset + geometry.table_capacity * sizeof(mm__block),

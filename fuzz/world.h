@@ -7,7 +7,7 @@
  *   - Time is a number that waiting adds to. Host, process and random bytes are
  *     always the same.
  *   - Every mapping lies alone between unmapped memory; all of it that is not
- *     header, slot or record is poisoned for AddressSanitizer.
+ *     header, slot, cache or record is poisoned for AddressSanitizer.
  *   - The directory "/fuzz" is the one that MM_FUZZ_DIRECTORY names.
  *   - Every look at a mapping is reported before it happens, so that bytes can
  *     change between any two of them.
@@ -25,7 +25,7 @@
 #define WORLD_PAGE 4096u
 
 /* Pages of a file from its start whose use is noted. */
-#define WORLD_PAGES 512u
+#define WORLD_PAGES 4096u
 
 typedef struct world {
   uint64_t now;                 /* ns, what mm__os_now() answers */

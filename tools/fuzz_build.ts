@@ -52,6 +52,7 @@ const WRAPPED = [
   "process_namespace",
   "process_start",
   "random",
+  "release",
   "sleep",
   "unmap",
   "wait",
