@@ -5,6 +5,7 @@ export interface Counts {
   readonly kind: "progress" | "summary";
   readonly kills: number;
   readonly denoKills: number;
+  readonly killsByFuse: number;
   readonly killsInLock: number;
   readonly killsInRecovery: number;
   readonly freerKills: number;
@@ -52,6 +53,7 @@ export function summaryOf(counts: Counts, seconds: number): string {
     `${count(counts.denoKills)} Deno, ${
       count(counts.freerKills)
     } while freeing for a waiter`,
+    `inside a call     ${count(counts.killsByFuse)} at a random instruction`,
     `inside the lock   ${count(counts.killsInLock)}, of those ` +
     `${count(counts.killsInRecovery)} while recovering from another`,
     `stops             ${count(counts.stops)}, of those ` +

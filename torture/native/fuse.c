@@ -15,14 +15,15 @@
 
 /* The kernel calls on_step() in the same thread, between two instructions. */
 static const mm_pool *volatile pool_of_fuse;
-static volatile uint64_t left; /* instructions inside the lock; 0: no fuse */
+static volatile uint64_t left; /* instructions; 0: no fuse */
 static volatile int signal_at_end;
+static volatile int is_anywhere; /* 1: outside of the lock, too */
 
 static void on_step(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)info;
   const mm_pool *pool = pool_of_fuse;
-  if (inspector_lock(pool) != pool->lock_user.word) return;
+  if (!is_anywhere && inspector_lock(pool) != pool->lock_user.word) return;
   left = left - 1;
   if (left != 0) return;
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -37,7 +38,8 @@ void fuse_set(const mm_pool *pool, uint64_t fuse) {
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGTRAP, &action, NULL);
   pool_of_fuse = pool;
-  signal_at_end = (int)(fuse & ((1u << FUSE_SIGNAL_BITS) - 1));
+  signal_at_end = (int)(fuse & (FUSE_ANYWHERE - 1));
+  is_anywhere = (fuse & FUSE_ANYWHERE) != 0;
   left = fuse >> FUSE_SIGNAL_BITS;
 }
 

@@ -1,10 +1,11 @@
-/* fuse.h - how a C worker dies or stops at a certain instruction inside the lock.
+/* fuse.h - how a C worker dies or stops at a certain instruction of a call, or
+ * of what a call does inside the lock.
  *
- * Most of the library's work under the lock takes less time than a signal needs
- * to reach another processor: whoever aims from outside comes too late, and hits
- * system calls only. A worker whose fuse is lit runs its calls step by step, by
- * the processor's trap flag, and counts the instructions inside the lock. Only
- * x86-64 lets a process do that to itself; elsewhere a fuse never burns.
+ * Most of the library's work takes less time than a signal needs to reach another
+ * processor: whoever aims from outside comes too late, and hits system calls only.
+ * A worker whose fuse is lit runs its calls step by step, by the processor's trap
+ * flag, and counts the instructions. Only x86-64 lets a process do that to itself;
+ * elsewhere a fuse never burns.
  */
 #ifndef FUSE_H
 #define FUSE_H
@@ -17,8 +18,10 @@
 #define FUSE_WORKS 0
 #endif
 
-/* A fuse, as the board shows it: instructions << 8 | signal; 0: none. */
+/* A fuse, as the board shows it: instructions << 8 | FUSE_ANYWHERE or 0 | signal;
+ * 0: none. */
 #define FUSE_SIGNAL_BITS 8
+#define FUSE_ANYWHERE 0x80u /* counts every instruction of its calls */
 
 /* From now on this process counts, for the lock of that handle. */
 void fuse_set(const mm_pool *pool, uint64_t fuse);

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "fuse.h"
 #include "population.h"
 
 #define MILLISECOND 1000000ull
@@ -63,11 +64,18 @@ static void follow(warden *warden, uint64_t word, uint64_t since) {
   if (kind != 1 && !population_has_stopped(warden)) killing_recover(warden, since);
 }
 
+/* Three in ten die inside the lock by a fuse, and as many anywhere in a call. */
+static void light_fuse(warden *warden, uint32_t index) {
+  const uint64_t kind = dice_below(&warden->dice, 10);
+  if (kind >= 6) return;
+  warden->report.kills_by_fuse +=
+      population_fuse(warden, index, SIGKILL, kind < 3 ? 0 : FUSE_ANYWHERE);
+}
+
 void killing_one(warden *warden) {
   const uint32_t index = pick(warden);
   const member *victim = &warden->members[index];
-  if (!victim->is_deno && !victim->is_stopped && dice_percent(&warden->dice, 30))
-    population_fuse(warden, index, SIGKILL);
+  if (!victim->is_deno && !victim->is_stopped) light_fuse(warden, index);
   const uint64_t before = warden->report.kills_in_lock;
   const uint64_t since = population_kill(warden, index);
   const uint64_t word = inspector_lock(warden->pool);
@@ -83,7 +91,7 @@ void killing_one(warden *warden) {
 /* Has it stop itself. If that did not come in time, it might still come: then
  * another takes its place. */
 static int stop_in_lock(warden *warden, uint32_t index) {
-  if (population_fuse(warden, index, SIGSTOP)) return 1;
+  if (population_fuse(warden, index, SIGSTOP, 0)) return 1;
   population_kill(warden, index);
   population_spawn(warden, index);
   return 0;

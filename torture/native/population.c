@@ -115,14 +115,14 @@ int population_stop(warden *warden, uint32_t index, uint64_t continue_at) {
   return has_lock;
 }
 
-int population_fuse(warden *warden, uint32_t index, int signal) {
+int population_fuse(warden *warden, uint32_t index, int signal, uint64_t place) {
   if (!FUSE_WORKS) return 0;
   const pid_t pid = warden->members[index].pid;
   uint64_t *fuse = &warden->board->cells[index].fuse;
   /* More than a call has: it counts on over the next. Or within a rebuild. */
   const uint64_t most = dice_percent(&warden->dice, 10) ? 4000 : 400;
   const uint64_t instructions = 1 + dice_below(&warden->dice, most);
-  board_store(fuse, instructions << FUSE_SIGNAL_BITS | (uint64_t)signal);
+  board_store(fuse, instructions << FUSE_SIGNAL_BITS | place | (uint64_t)signal);
   const uint64_t since = mm__os_now();
   siginfo_t end = {.si_pid = 0};
   while (end.si_pid != pid && mm__os_now() - since < FUSE_LIMIT) {

@@ -14,10 +14,10 @@ uint64_t population_kill(warden *warden, uint32_t index);
 /* Stops it until `continue_at`. 1 if it stands inside the lock. */
 int population_stop(warden *warden, uint32_t index, uint64_t continue_at);
 
-/* Has a C worker end itself by SIGKILL or SIGSTOP at a random instruction inside
- * the lock; 1 if it came to that. It is then to be killed or stopped as any
- * other. */
-int population_fuse(warden *warden, uint32_t index, int signal);
+/* Has a C worker end itself by SIGKILL or SIGSTOP at a random instruction of a
+ * call, or, where `place` is not FUSE_ANYWHERE but 0, inside the lock; 1 if it
+ * came to that. It is then to be killed or stopped as any other. */
+int population_fuse(warden *warden, uint32_t index, int signal, uint64_t place);
 
 /* Continues those whose time has come by `now`. */
 void population_continue(warden *warden, uint64_t now);

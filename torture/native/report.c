@@ -35,6 +35,7 @@ static void print_counts(const char *kind, const report *report) {
   } counts[] = {
       {"kills", report->kills},
       {"denoKills", report->deno_kills},
+      {"killsByFuse", report->kills_by_fuse},
       {"killsInLock", report->kills_in_lock},
       {"killsInRecovery", report->kills_in_recovery},
       {"freerKills", report->freer_kills},

@@ -8,6 +8,7 @@
 typedef struct report {
   uint64_t kills;
   uint64_t deno_kills;
+  uint64_t kills_by_fuse;     /* at a random instruction of a call */
   uint64_t kills_in_lock;     /* the lock's word named the dead */
   uint64_t kills_in_recovery; /* of those: while it recovered from another death */
   uint64_t freer_kills;       /* between a store and its wake-up, or about there */

@@ -268,6 +268,14 @@ static void read_stats(worker *worker) {
     worker_says(worker, "the statistics contradict what is held");
 }
 
+static void trim(worker *worker) {
+  uint64_t bytes;
+  const int status = FUSED(mm_pool_trim(worker->pool, &bytes));
+  if (worker_succeeded(worker, status, MM_OK, "mm_pool_trim") &&
+      bytes > worker->pool_size)
+    worker_says(worker, "%llu bytes were trimmed", (unsigned long long)bytes);
+}
+
 void worker_act(worker *worker, int may_allocate) {
   const uint64_t kind = dice_below(&worker->dice, 1000);
   if (kind < 420) {
@@ -284,8 +292,10 @@ void worker_act(worker *worker, int may_allocate) {
     list(worker);
   } else if (kind < 990) {
     list_free_blocks(worker);
-  } else if (kind < 998) {
+  } else if (kind < 997) {
     read_stats(worker);
+  } else if (kind < 998) {
+    trim(worker);
   } else {
     allocate_too_much(worker);
   }
