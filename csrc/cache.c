@@ -107,6 +107,7 @@ static void give_back(mm_pool *pool, uint32_t *entry, uint32_t record) {
     const int status = mm__heap_release(&pool->heap, record, state);
     if (status == MM__INCONSISTENT || status == MM__DONE_REBUILD)
       mm__recover(pool);
+    mm__wait_count_free(pool);
   }
   mm__store(entry, 0u);
   mm__unlock(pool);
@@ -320,6 +321,7 @@ int mm__cache_close(mm_pool *pool) {
     const int status = empty_bin(pool, bin, UINT32_MAX);
     if (status != MM_OK) return status;
   }
+  mm__wait_count_free(pool);
   mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
   pool->cache.largest = 0;
   return MM_OK;

@@ -16,11 +16,9 @@ int mm__enter(mm_pool *pool) {
 }
 
 int mm__recover(mm_pool *pool) {
-  mm__header *header = pool->header;
   mm__wait_rebuild(pool);
   const int status = mm__heap_rebuild(&pool->heap);
-  /* The dead may have freed without counting it: waiters shall look. */
-  mm__store(&header->frees, mm__load(&header->frees) + 1);
+  mm__wait_count_free(pool); /* what the dead may not have counted */
   return status;
 }
 

@@ -6,6 +6,7 @@
 #include "cache.h"
 #include "geometry.h"
 #include "participants.h"
+#include "wait.h"
 
 /* A slot's entries, the numbers read once and checked. */
 typedef struct entries {
@@ -44,27 +45,37 @@ static int is_dead(mm_pool *pool, uint32_t slot, int *known) {
   return *known == DEAD;
 }
 
+static uint64_t state_of(const mm_pool *pool, uint32_t record) {
+  return mm__is_record(&pool->heap, record)
+             ? mm__load(&pool->heap.table[record].state)
+             : 0;
+}
+
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
                       uint64_t *released) {
   const entries all = entries_of(pool, slot);
   for (uint32_t at = 0; at < all.count; at++) {
     uint32_t *entry = &all.first[at];
-    const uint32_t record = mm__load(entry);
+    uint32_t record = mm__load(entry);
     if (record == 0) continue;
-    uint64_t state = 0;
-    if (mm__is_record(&pool->heap, record))
-      state = mm__load(&pool->heap.table[record].state);
-    if (mm__tag(state) == mm__cached(slot) ||
-        (mm__tag(state) == mm__claimed(slot) && is_dead(pool, slot, &known))) {
-      const int status = release(pool, record, state);
-      if (status == MM_E_CORRUPT) return status;
-      if (status != MM_OK) continue; /* its participant was faster */
-      *released += 1;
-      /* Until we give up the lock nobody can put this record here again. */
-      mm__cas(entry, record, 0u);
-    } else if (is_dead(pool, slot, &known)) {
-      mm__store(entry, 0u);
+    uint64_t state = state_of(pool, record);
+    if (mm__tag(state) != mm__cached(slot)) {
+      if (!is_dead(pool, slot, &known)) continue;
+      /* The dead may have gone on after that look. Now nothing changes. */
+      record = mm__load_acquire(entry);
+      state = state_of(pool, record);
+      if (mm__tag(state) != mm__cached(slot) &&
+          mm__tag(state) != mm__claimed(slot)) {
+        mm__store(entry, 0u);
+        continue;
+      }
     }
+    const int status = release(pool, record, state);
+    if (status == MM_E_CORRUPT) return status;
+    if (status != MM_OK) continue; /* its participant was faster */
+    *released += 1;
+    /* Until we give up the lock nobody can put this record here again. */
+    mm__cas(entry, record, 0u);
   }
   return MM_OK;
 }
@@ -77,6 +88,7 @@ int mm__cache_sweep(mm_pool *pool, uint64_t *released) {
     const int status = sweep_slot(pool, slot, UNKNOWN, released);
     if (status != MM_OK) return status;
   }
+  if (*released != 0) mm__wait_count_free(pool);
   return MM_OK;
 }
 
@@ -84,6 +96,7 @@ int mm__cache_inherit(mm_pool *pool) {
   if (pool->geometry.cache_entries == 0) return MM_OK;
   uint64_t released = 0;
   const int status = sweep_slot(pool, pool->slot, DEAD, &released);
+  if (released != 0) mm__wait_count_free(pool);
   if (status == MM_OK)
     mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
   return status;

@@ -233,9 +233,13 @@ static uint32_t tell_next(mm_pool *pool) {
   }
 }
 
+void mm__wait_count_free(mm_pool *pool) {
+  mm__store(&pool->header->frees, mm__load(&pool->header->frees) + 1);
+}
+
 uint32_t mm__wait_freed(mm_pool *pool) {
   mm__header *header = pool->header;
-  mm__store(&header->frees, mm__load(&header->frees) + 1);
+  mm__wait_count_free(pool);
   if (mm__likely(!mm__wait_any(pool))) return MM__NOBODY;
   mm__store(&header->freed_at, mm__os_now());
   return tell_next(pool);

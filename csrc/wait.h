@@ -40,6 +40,10 @@ void mm__wait_tried(mm_pool *pool, uint64_t ticket, const mm__turn *turn,
 
 #define MM__NOBODY UINT32_MAX
 
+/* Something was freed, and nobody is told: whoever sleeps sees it at its next
+ * look. Under the lock. */
+void mm__wait_count_free(mm_pool *pool);
+
 /* Something was freed: chooses whom to wake after unlocking. Under the lock. */
 uint32_t mm__wait_freed(mm_pool *pool);
 

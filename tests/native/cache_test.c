@@ -371,7 +371,7 @@ static void free_and_die(void *argument) {
   _exit(0);
 }
 
-static void a_freer_may_die_before_it_looks(void) {
+static void die_before_it_looks(int has_heir) {
   open_pool();
   waiter waiter = {.pool = attach_again(pool), .size = SIZE};
   to_free = must_alloc(pool, 100);
@@ -381,10 +381,20 @@ static void a_freer_may_die_before_it_looks(void) {
   sleep_ms(60);
   finish_child(start_child(free_and_die, NULL));
   const uint64_t died = now_ms();
+  mm_pool *heir = has_heir ? attach_again(pool) : NULL;
   while (!mm__load_acquire(&waiter.served)) CHECK(now_ms() - died <= 100);
   CHECK(pthread_join(thread, NULL) == 0);
+  if (has_heir) mm_pool_detach(heir);
   mm_pool_detach(waiter.pool);
   close_pool();
+}
+
+static void a_freer_may_die_before_it_looks(void) { die_before_it_looks(0); }
+
+/* Whoever takes its slot frees what lay in its cache; mostly before the waiter
+ * looks. */
+static void and_have_an_heir(void) {
+  for (int round = 0; round < 6; round++) die_before_it_looks(1);
 }
 
 /* ---- Many at once ------------------------------------------------------------ */
@@ -478,6 +488,7 @@ int main(int argc, char **argv) {
   test_case_timed("cache: a free just before the wait is found",
                   a_free_just_before_the_wait_is_found);
   test_case_timed("cache: a freer may die before it looks", a_freer_may_die_before_it_looks);
+  test_case_timed("cache: a freer may die before it looks, and have an heir", and_have_an_heir);
   test_case("cache: of two that free one succeeds", of_two_that_free_one_succeeds);
   return harness_end();
 }
