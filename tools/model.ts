@@ -14,7 +14,7 @@ const AT_ONCE = 2;
 type Property = "safety" | "liveness";
 
 interface Configuration {
-  readonly model: "lock" | "wait";
+  readonly model: "lock" | "wait" | "cache";
   readonly property: Property;
   /** Definitions for spin, without `-D`. */
   readonly with: string;
@@ -75,6 +75,23 @@ const CONFIGURATIONS: readonly Configuration[] = [
     "LOOKS=0 SIZES=2,1 GIVES=2 BARGERS=1",
     "LOOKS=0 SIZES=2,1 ROOM=1 ASKS=2",
   ]),
+
+  ...cache("safety", true, ["DEATHS=2 ROUNDS=3"]),
+  ...cache("liveness", true, ["LOOKS=0", "DEATHS=2 ROUNDS=3"]),
+  ...cache("safety", false, [
+    "BROKEN_STORES_TO_CLAIM",
+    "BROKEN_WRITES_ITS_ENTRY_LAST",
+    "BROKEN_CLEARS_ITS_ENTRY_FIRST",
+    "BROKEN_FREES_WHAT_THE_LIVING_CLAIMED",
+    "DEATHS=1 BROKEN_KEEPS_WHAT_THE_DEAD_CLAIMED",
+    "DEATHS=1 BROKEN_BELIEVES_AN_OLD_LOOK",
+  ]),
+  ...cache("liveness", false, [
+    "LOOKS=0 BROKEN_LOOKS_BEFORE_IT_CACHES",
+    "LOOKS=0 BROKEN_SWEEPS_BEFORE_IT_SHOWS",
+    "DEATHS=1 BROKEN_INHERITS_UNCOUNTED",
+    "LOOKS=0 DEATHS=1",
+  ]),
 ];
 
 function lock(
@@ -88,6 +105,14 @@ function lock(
 
 function wait(holds: boolean, all: string[], slow = false): Configuration[] {
   return configurations("wait", "liveness", holds, all, slow);
+}
+
+function cache(
+  property: Property,
+  holds: boolean,
+  all: string[],
+): Configuration[] {
+  return configurations("cache", property, holds, all, false);
 }
 
 function configurations(
