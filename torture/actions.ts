@@ -80,7 +80,7 @@ export class Actions {
       this.#exchange();
     } else if (kind < 980) {
       this.#useFreed();
-    } else if (kind < 990) {
+    } else if (kind < 998) {
       this.#list();
     } else {
       this.#readStatistics();

@@ -17,13 +17,13 @@
 static const mm_pool *volatile pool_of_fuse;
 static volatile uint64_t left; /* instructions; 0: no fuse */
 static volatile int signal_at_end;
-static volatile int is_anywhere; /* 1: outside of the lock, too */
+static volatile int is_outside; /* 1: counts those outside of the lock */
 
 static void on_step(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)info;
   const mm_pool *pool = pool_of_fuse;
-  if (!is_anywhere && inspector_lock(pool) != pool->lock_user.word) return;
+  if ((inspector_lock(pool) != pool->lock_user.word) != is_outside) return;
   left = left - 1;
   if (left != 0) return;
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -38,8 +38,8 @@ void fuse_set(const mm_pool *pool, uint64_t fuse) {
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGTRAP, &action, NULL);
   pool_of_fuse = pool;
-  signal_at_end = (int)(fuse & (FUSE_ANYWHERE - 1));
-  is_anywhere = (fuse & FUSE_ANYWHERE) != 0;
+  signal_at_end = (int)(fuse & (FUSE_OUTSIDE - 1));
+  is_outside = (fuse & FUSE_OUTSIDE) != 0;
   left = fuse >> FUSE_SIGNAL_BITS;
 }
 

@@ -1,5 +1,5 @@
-/* fuse.h - how a C worker dies or stops at a certain instruction of a call, or
- * of what a call does inside the lock.
+/* fuse.h - how a C worker dies or stops at a certain instruction of a call,
+ * inside the lock or outside of it.
  *
  * Most of the library's work takes less time than a signal needs to reach another
  * processor: whoever aims from outside comes too late, and hits system calls only.
@@ -18,10 +18,10 @@
 #define FUSE_WORKS 0
 #endif
 
-/* A fuse, as the board shows it: instructions << 8 | FUSE_ANYWHERE or 0 | signal;
+/* A fuse, as the board shows it: instructions << 8 | FUSE_OUTSIDE or 0 | signal;
  * 0: none. */
 #define FUSE_SIGNAL_BITS 8
-#define FUSE_ANYWHERE 0x80u /* counts every instruction of its calls */
+#define FUSE_OUTSIDE 0x80u /* counts the instructions outside of the lock */
 
 /* From now on this process counts, for the lock of that handle. */
 void fuse_set(const mm_pool *pool, uint64_t fuse);

@@ -64,12 +64,12 @@ static void follow(warden *warden, uint64_t word, uint64_t since) {
   if (kind != 1 && !population_has_stopped(warden)) killing_recover(warden, since);
 }
 
-/* Three in ten die inside the lock by a fuse, and as many anywhere in a call. */
+/* Three in ten die inside the lock by a fuse, and as many outside of it. */
 static void light_fuse(warden *warden, uint32_t index) {
   const uint64_t kind = dice_below(&warden->dice, 10);
   if (kind >= 6) return;
   warden->report.kills_by_fuse +=
-      population_fuse(warden, index, SIGKILL, kind < 3 ? 0 : FUSE_ANYWHERE);
+      population_fuse(warden, index, SIGKILL, kind < 3 ? 0 : FUSE_OUTSIDE);
 }
 
 void killing_one(warden *warden) {

@@ -15,8 +15,8 @@ uint64_t population_kill(warden *warden, uint32_t index);
 int population_stop(warden *warden, uint32_t index, uint64_t continue_at);
 
 /* Has a C worker end itself by SIGKILL or SIGSTOP at a random instruction of a
- * call, or, where `place` is not FUSE_ANYWHERE but 0, inside the lock; 1 if it
- * came to that. It is then to be killed or stopped as any other. */
+ * call, inside the lock, or, if `place` is FUSE_OUTSIDE, not 0, outside of it; 1
+ * if it came to that. It is then to be killed or stopped as any other. */
 int population_fuse(warden *warden, uint32_t index, int signal, uint64_t place);
 
 /* Continues those whose time has come by `now`. */

@@ -277,24 +277,25 @@ static void trim(worker *worker) {
 }
 
 void worker_act(worker *worker, int may_allocate) {
-  const uint64_t kind = dice_below(&worker->dice, 1000);
-  if (kind < 420) {
+  /* What takes everybody's cache away is seldom: see csrc/cache.h. */
+  const uint64_t kind = dice_below(&worker->dice, 10000);
+  if (kind < 4200) {
     if (may_allocate) allocate(worker);
-  } else if (kind < 800) {
+  } else if (kind < 8000) {
     free_one(worker);
-  } else if (kind < 870) {
+  } else if (kind < 8700) {
     verify_one(worker);
-  } else if (kind < 950) {
+  } else if (kind < 9500) {
     exchange(worker);
-  } else if (kind < 980) {
+  } else if (kind < 9900) {
     use_freed(worker);
-  } else if (kind < 986) {
+  } else if (kind < 9970) {
     list(worker);
-  } else if (kind < 990) {
+  } else if (kind < 9973) {
     list_free_blocks(worker);
-  } else if (kind < 997) {
+  } else if (kind < 9979) {
     read_stats(worker);
-  } else if (kind < 998) {
+  } else if (kind < 9980) {
     trim(worker);
   } else {
     allocate_too_much(worker);
