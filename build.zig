@@ -1,5 +1,5 @@
 //! Builds the C library in csrc/ for this host and for every release target,
-//! and the C programs in tests/native/ and bench/native/.
+//! and the C programs in tests/native/, bench/native/, torture/native/ and guard/native/.
 //!
 //! `zig build --help` lists the steps and options. `deno task build` calls this
 //! file and finds Zig by itself.
@@ -72,7 +72,8 @@ pub fn build(b: *Build) void {
     };
 
     const install = b.getInstallStep();
-    install.dependOn(&b.addInstallLibFile(sharedLibrary(b, library), library_file).step);
+    const shared = sharedLibrary(b, library);
+    install.dependOn(&b.addInstallLibFile(shared, library_file).step);
     install.dependOn(&b.addInstallHeaderFile(b.path("csrc/managed_memory.h"), "managed_memory.h").step);
     addReleaseStep(b);
     addTestSteps(b, tests);
@@ -84,6 +85,7 @@ pub fn build(b: *Build) void {
     });
     addBenchStep(b, library);
     addTortureStep(b, library);
+    addGuardStep(b, library, shared);
 }
 
 /// This machine described as a release target, so that what is tested here is
@@ -102,15 +104,15 @@ fn hostTarget() std.Target.Query {
 
 fn addReleaseStep(b: *Build) void {
     const release = b.step("release", "Build the library for every release target into zig-out/TARGET/");
-    for (release_targets) |triple| {
-        const query = std.Target.Query.parse(.{ .arch_os_abi = triple }) catch @panic("bad release target");
+    for (release_targets) |target| {
+        const query = std.Target.Query.parse(.{ .arch_os_abi = target }) catch @panic("bad release target");
         const library = sharedLibrary(b, .{
             .target = b.resolveTargetQuery(query),
             .optimize = .ReleaseFast,
             .assertions = false,
             .strip = true,
         });
-        release.dependOn(&b.addInstallFile(library, b.fmt("{s}/{s}", .{ triple, library_file })).step);
+        release.dependOn(&b.addInstallFile(library, b.fmt("{s}/{s}", .{ target, library_file })).step);
     }
 }
 
@@ -180,11 +182,38 @@ fn addTortureStep(b: *Build, settings: Settings) void {
     torture.dependOn(&b.addInstallFile(program, "torture/warden").step);
 }
 
+/// What the guard runs, beside the library as it is released: the library's own
+/// instructions are what is counted.
+fn addGuardStep(b: *Build, settings: Settings, shared: LazyPath) void {
+    const guard = b.step("guard", "Build the regression guard's workload (guard/native/) into zig-out/guard/");
+    const module = createModule(b, settings);
+    module.addIncludePath(b.path("csrc"));
+    module.addCSourceFile(.{
+        .file = b.path("guard/native/workload.c"),
+        .flags = cFlags(b, settings, &.{
+            b.fmt("-DGUARD_ZIG=\"{s}\"", .{@import("builtin").zig_version_string}),
+            b.fmt("-DGUARD_TARGET=\"{s} {s}\"", .{ triple(b, settings), cpu(b, settings) }),
+        }),
+    });
+    module.addObjectFile(shared);
+    module.addRPathSpecial("$ORIGIN");
+    const program = b.addExecutable(.{ .name = "workload", .root_module = module });
+    guard.dependOn(&b.addInstallFile(program.getEmittedBin(), "guard/workload").step);
+    guard.dependOn(&b.addInstallFile(shared, "guard/" ++ library_file).step);
+}
+
+fn triple(b: *Build, settings: Settings) []const u8 {
+    return settings.target.query.zigTriple(b.allocator) catch @panic("OOM");
+}
+
+fn cpu(b: *Build, settings: Settings) []const u8 {
+    return settings.target.query.serializeCpuAlloc(b.allocator) catch @panic("OOM");
+}
+
 /// `std.Build` cannot ask for `-z nodelete`, so the link is a command of its
 /// own. Without that flag Deno unloads the library at the end of a Worker,
 /// under a call that another thread may still be in.
 fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
-    const query = settings.target.query;
     const link = b.addSystemCommand(&.{
         b.graph.zig_exe,
         "build-lib",
@@ -193,8 +222,8 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
         "managed_memory",
         "-fsoname=" ++ library_file,
         "-target",
-        query.zigTriple(b.allocator) catch @panic("OOM"),
-        b.fmt("-mcpu={s}", .{query.serializeCpuAlloc(b.allocator) catch @panic("OOM")}),
+        triple(b, settings),
+        b.fmt("-mcpu={s}", .{cpu(b, settings)}),
         b.fmt("-O{t}", .{settings.optimize}),
         if (settings.strip) "-fstrip" else "-fno-strip",
         "-lc",

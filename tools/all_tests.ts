@@ -1,8 +1,10 @@
 // Runs every test: the C programs of tests/native/, those of threads once more
-// under ThreadSanitizer, short runs of the fuzzers, the tests of Deno, and those
-// of garbage collection, which need a flag of V8. The last line is the sum of
-// what they counted. (Named test.ts, this file would be a test itself.)
+// under ThreadSanitizer, the regression guard, short runs of the fuzzers, the
+// tests of Deno, and those of garbage collection, which need
+// a flag of V8. The last line is the sum of what they counted. (Named test.ts,
+// this file would be a test itself.)
 
+import { missingForGuard } from "../guard/main.ts";
 import { ensureBuilt } from "./build.ts";
 import {
   type Counts,
@@ -42,16 +44,35 @@ async function testRaces(): Promise<Counts[]> {
   return counts;
 }
 
-async function testFuzz(): Promise<Counts[]> {
-  console.log("\nfuzz --quick");
-  const missing = await missingForFuzzing();
-  if (missing !== undefined) {
-    console.log(`ignored: ${missing}`);
+/** A tool of the repository that counts as the C tests do. */
+interface Tool {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Why it cannot run here; undefined if it can. */
+  missing(): Promise<string | undefined>;
+}
+
+const GUARD: Tool = {
+  name: "guard",
+  command: ["guard/main.ts"],
+  missing: missingForGuard,
+};
+
+const FUZZ: Tool = {
+  name: "fuzz --quick",
+  command: ["tools/fuzz.ts", "--quick"],
+  missing: missingForFuzzing,
+};
+
+async function testBy({ name, command, missing }: Tool): Promise<Counts[]> {
+  console.log(`\n${name}`);
+  const reason = await missing();
+  if (reason !== undefined) {
+    console.log(`ignored: ${reason}`);
     return [{ passed: 0, failed: 0, skipped: 1 }];
   }
-  const args = ["run", "-A", "tools/fuzz.ts", "--quick"];
-  const outcome = await run(Deno.execPath(), args);
-  return [judge("fuzz", outcome, countsOfNative(outcome.output))];
+  const outcome = await run(Deno.execPath(), ["run", "-A", ...command]);
+  return [judge(name, outcome, countsOfNative(outcome.output))];
 }
 
 async function testDeno(): Promise<Counts[]> {
@@ -109,7 +130,8 @@ const total = await group(async () => {
   return [
     await group(testNative),
     await group(testRaces),
-    await group(testFuzz),
+    await group(() => testBy(GUARD)),
+    await group(() => testBy(FUZZ)),
     await group(testDeno),
   ];
 });

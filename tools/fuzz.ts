@@ -2,12 +2,10 @@
 
 import { toLine } from "./counts.ts";
 import { buildFuzzers, missingForFuzzing } from "./fuzz_build.ts";
+import { ownDirectory } from "./own_directory.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const FOLDER = "zig-out/fuzz/";
-const SHARED_MEMORY = "/dev/shm";
-/** Followed by the process's id; pools lie in such a directory. */
-const PREFIX = "mm-fuzz-";
 /** Signals that end the fuzzing, with everything cleaned up. */
 const STOPPING: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
 /** Lines of a failed run that are shown. */
@@ -182,10 +180,7 @@ async function runTarget(
   options: Options,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const directory = await Deno.makeTempDir({
-    dir: SHARED_MEMORY,
-    prefix: `${PREFIX}${Deno.pid}-`,
-  });
+  const directory = await ownDirectory("fuzz");
   const env: Record<string, string> = { MM_FUZZ_DIRECTORY: directory };
   if (target.name === "systematic") env.MM_FUZZ_SYSTEMATIC = `${options.seed}`;
   const started = performance.now();
@@ -233,31 +228,11 @@ async function* linesOf(
   if (rest !== "") yield rest;
 }
 
-/** Removes the directories of runs that were killed. */
-async function removeLeftovers(): Promise<void> {
-  for await (const entry of Deno.readDir(SHARED_MEMORY)) {
-    const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(entry.name)?.[1];
-    if (owner === undefined || await exists(`/proc/${owner}`)) continue;
-    await Deno.remove(`${SHARED_MEMORY}/${entry.name}`, { recursive: true });
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 async function main(): Promise<boolean> {
   const options = readOptions(Deno.args);
   const missing = await missingForFuzzing();
   if (missing !== undefined) throw new Error(missing);
   await buildFuzzers();
-  await removeLeftovers();
   await Deno.mkdir(new URL(`${FOLDER}failures/`, ROOT), { recursive: true });
   const stopping = new AbortController();
   for (const signal of STOPPING) {

@@ -57,6 +57,14 @@ const TORTURE: Part = {
   outputs: () => Promise.resolve(["warden"]),
 };
 
+const GUARD: Part = {
+  title: "the guard's workload",
+  step: "guard",
+  sources: ["csrc/", "guard/native/"],
+  folder: "zig-out/guard/",
+  outputs: () => Promise.resolve(["workload", "libmanaged_memory.so"]),
+};
+
 /** Every part by the name that the command line gives it. */
 export const PARTS = {
   library: LIBRARY,
@@ -64,6 +72,7 @@ export const PARTS = {
   races: RACES,
   bench: BENCH,
   torture: TORTURE,
+  guard: GUARD,
 };
 
 /** Whether building the part would change nothing. */
