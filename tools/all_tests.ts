@@ -1,6 +1,6 @@
 // Runs every test: the C programs of tests/native/, those of threads once more
 // under ThreadSanitizer, the regression guard, short runs of the fuzzers, the
-// tests of Deno, and those of garbage collection, which need
+// smaller models, the tests of Deno, and those of garbage collection, which need
 // a flag of V8. The last line is the sum of what they counted. (Named test.ts,
 // this file would be a test itself.)
 
@@ -15,6 +15,7 @@ import {
 } from "./counts.ts";
 import { PARTS } from "./parts.ts";
 import { missingForFuzzing } from "./fuzz_build.ts";
+import { missingForModels } from "./model.ts";
 import { type Outcome, run } from "./run.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -62,6 +63,12 @@ const FUZZ: Tool = {
   name: "fuzz --quick",
   command: ["tools/fuzz.ts", "--quick"],
   missing: missingForFuzzing,
+};
+
+const MODEL: Tool = {
+  name: "model --quick",
+  command: ["tools/model.ts", "--quick"],
+  missing: missingForModels,
 };
 
 async function testBy({ name, command, missing }: Tool): Promise<Counts[]> {
@@ -132,6 +139,7 @@ const total = await group(async () => {
     await group(testRaces),
     await group(() => testBy(GUARD)),
     await group(() => testBy(FUZZ)),
+    await group(() => testBy(MODEL)),
     await group(testDeno),
   ];
 });

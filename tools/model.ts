@@ -3,6 +3,8 @@
 //
 //   deno run -A tools/model.ts [--quick]
 
+import { toLine } from "./counts.ts";
+
 const MODELS = new URL("../docs/model/", import.meta.url);
 
 /** A checker may use this many MB. */
@@ -195,21 +197,37 @@ async function run([name, ...args]: string[], cwd: string): Promise<string> {
   return output;
 }
 
-/** Says which Debian packages are needed for what is not there. */
-async function missing(): Promise<string[]> {
+/**
+ * Why the models cannot be checked here.
+ *
+ * @returns What is missing, and how to install it; undefined if nothing is.
+ */
+export async function missingForModels(): Promise<string | undefined> {
   const needed = [
     { command: ["spin", "-V"], packages: "spin" },
-    { command: ["cc", "--version"], packages: "gcc and libc6-dev" },
+    {
+      command: [
+        "cc",
+        "-fsyntax-only",
+        "-include",
+        "stdio.h",
+        "-xc",
+        "/dev/null",
+      ],
+      packages: "gcc libc6-dev",
+    },
   ];
-  const lines: string[] = [];
+  const absent = [];
   for (const { command, packages } of needed) {
     try {
       await run(command, ".");
     } catch {
-      lines.push(`Cannot run ${command[0]}: Debian has it in ${packages}`);
+      absent.push(packages);
     }
   }
-  return lines;
+  if (absent.length === 0) return undefined;
+  return "Checking the models needs spin and a C compiler; " +
+    `on Debian: apt-get install ${absent.join(" ")}`;
 }
 
 function row(cells: (string | number)[]): string {
@@ -258,8 +276,8 @@ async function main(args: string[]): Promise<number> {
   const isQuick = args.includes("--quick");
   const unknown = args.find((arg) => arg !== "--quick");
   if (unknown !== undefined) throw new Error(`Unknown option "${unknown}"`);
-  const lacks = await missing();
-  if (lacks.length > 0) throw new Error(lacks.join("\n"));
+  const missing = await missingForModels();
+  if (missing !== undefined) throw new Error(missing);
 
   console.log(
     row([
@@ -286,12 +304,16 @@ async function main(args: string[]): Promise<number> {
   console.log(
     `\n${chosen.length} configurations, ${surprises} surprises, ${seconds} s`,
   );
+  const passed = chosen.length - surprises;
+  console.log(toLine({ passed, failed: surprises, skipped: 0 }));
   return surprises === 0 ? 0 : 1;
 }
 
-try {
-  Deno.exit(await main(Deno.args));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  Deno.exit(1);
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
 }
