@@ -148,6 +148,7 @@ static void run(const char *what, const scenario *scenario, test_body *body) {
 }
 
 int main(int argc, char **argv) {
+  step_prepare(argv);
   seed = now_ms();
   const test_option options[] = {{"--sample", &sample, 0},
                                  {"--seed", &seed, 0},

@@ -16,6 +16,11 @@
 /* 0 where this machine's instructions are not understood. */
 int step_is_supported(void);
 
+/* Begins the program anew, once, in a way that its C library moves and fills
+ * memory without repeated instructions: of those each round is a step, and a
+ * breakpoint cannot lead into them. Call it first. */
+void step_prepare(char **argv);
+
 typedef struct step_child {
   pid_t pid;
   int has_finished;

@@ -185,6 +185,7 @@ static void stop_in_operation(void) {
 }
 
 int main(int argc, char **argv) {
+  step_prepare(argv);
   busy_left = DEFAULT_BUSY;
   seed = now_ms();
   const test_option options[] = {{"--sample", &sample, 0},
