@@ -33,6 +33,8 @@ const Settings = struct {
     assertions: bool,
     sanitizer: Sanitizer = .none,
     strip: bool = false,
+    /// What mm_build_id() says, and part of the library's soname.
+    build_id: ?[]const u8 = null,
 };
 
 /// The C files of one folder.
@@ -103,7 +105,8 @@ fn hostTarget() std.Target.Query {
 }
 
 fn addReleaseStep(b: *Build) void {
-    const release = b.step("release", "Build the library for every release target into zig-out/TARGET/");
+    const build_id = b.option([]const u8, "build-id", "Names the build of the release targets (default: none)");
+    const release = b.step("release", "Build the library for every release target into zig-out/release/TARGET/");
     for (release_targets) |target| {
         const query = std.Target.Query.parse(.{ .arch_os_abi = target }) catch @panic("bad release target");
         const library = sharedLibrary(b, .{
@@ -111,8 +114,9 @@ fn addReleaseStep(b: *Build) void {
             .optimize = .ReleaseFast,
             .assertions = false,
             .strip = true,
+            .build_id = build_id,
         });
-        release.dependOn(&b.addInstallFile(library, b.fmt("{s}/{s}", .{ target, library_file })).step);
+        release.dependOn(&b.addInstallFile(library, b.fmt("release/{s}/{s}", .{ target, library_file })).step);
     }
 }
 
@@ -220,18 +224,22 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
         "-dynamic",
         "--name",
         "managed_memory",
-        "-fsoname=" ++ library_file,
+        b.fmt("-fsoname={s}", .{soname(b, settings)}),
         "-target",
         triple(b, settings),
         b.fmt("-mcpu={s}", .{cpu(b, settings)}),
         b.fmt("-O{t}", .{settings.optimize}),
         if (settings.strip) "-fstrip" else "-fno-strip",
-        "-lc",
         "-z",
         "nodelete",
-        "-z",
-        "defs",
     });
+    // On Linux without naming a libc or versions of its functions: those that the
+    // process has already are found, so that one library does for glibc and musl.
+    // That none but common ones are asked for is tested.
+    link.addArgs(if (settings.target.result.os.tag == .linux)
+        &.{ "-fno-compiler-rt", "-fallow-shlib-undefined" }
+    else
+        &.{ "-lc", "-z", "defs" });
     link.setName(b.fmt("link {s}", .{library_file}));
     requireOsLayer(b, settings, &link.step);
     // An object for each file: of several in one, Zig keeps only the first under LTO.
@@ -246,6 +254,13 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
         link.addArtifactArg(object);
     }
     return link.addPrefixedOutputFileArg("-femit-bin=", library_file);
+}
+
+/// A build with a name has it in its soname: threads of a process find a copy
+/// that is loaded by that.
+fn soname(b: *Build, settings: Settings) []const u8 {
+    const id = settings.build_id orelse return library_file;
+    return b.fmt("{s}-{s}{s}", .{ stem(library_file), id, std.fs.path.extension(library_file) });
 }
 
 /// Inlining across the files of csrc/ takes alloc and free from 58 to 50 ns
@@ -318,7 +333,11 @@ fn createModule(b: *Build, settings: Settings) *Build.Module {
 
 fn cFlags(b: *Build, settings: Settings, more: []const []const u8) []const []const u8 {
     const assertions: []const []const u8 = if (settings.assertions) &.{"-DMM_ASSERT=1"} else &.{};
-    return std.mem.concat(b.allocator, []const u8, &.{ &c_flags, assertions, more }) catch @panic("OOM");
+    const build_id: []const []const u8 = if (settings.build_id) |id|
+        b.allocator.dupe([]const u8, &.{b.fmt("-DMM_BUILD_ID=\"{s}\"", .{id})}) catch @panic("OOM")
+    else
+        &.{};
+    return std.mem.concat(b.allocator, []const u8, &.{ &c_flags, assertions, build_id, more }) catch @panic("OOM");
 }
 
 /// Everything in csrc/, with the files of one operating system only:

@@ -170,6 +170,9 @@ MM_API const char *mm_strerror(int status);
 /* MM_ABI_VERSION of the library that was loaded. */
 MM_API uint32_t mm_abi_version(void);
 
+/* Names what the library was built from; "" for other builds than releases. */
+MM_API const char *mm_build_id(void);
+
 /* ---- Pools ------------------------------------------------------------- */
 
 typedef struct mm_pool mm_pool;

@@ -1,6 +1,7 @@
 /* os_linux.c - os.h for Linux: tmpfs files, OFD locks, futexes. */
 #define _GNU_SOURCE
 #include "os.h"
+#include "os_linux_libc.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,7 +33,9 @@ uint32_t mm__os_process_id(void) { return (uint32_t)getpid(); }
 
 uint32_t mm__os_process_namespace(void) {
   struct stat description;
-  return stat("/proc/self/ns/pid", &description) == 0 ? (uint32_t)description.st_ino : 0;
+  return mm__libc_fstatat(AT_FDCWD, "/proc/self/ns/pid", &description, 0) == 0
+             ? (uint32_t)description.st_ino
+             : 0;
 }
 
 uint64_t mm__os_now(void) {
@@ -184,7 +187,7 @@ static int open_regular(int directory, const char *name, int access, int *file) 
   if (status == -ELOOP || status == -ENXIO || status == -EISDIR) return -EINVAL;
   if (status != 0) return status;
   struct stat description;
-  if (fstat(*file, &description) == 0 && S_ISREG(description.st_mode) &&
+  if (mm__libc_fstat(*file, &description) == 0 && S_ISREG(description.st_mode) &&
       is_tmpfs(*file))
     return 0;
   close(*file);
@@ -238,7 +241,7 @@ static void in_child(void) {
 void mm__os_unshare(mm__os_unshared *unshared, int file) {
   static uint32_t is_watched;
   if (__atomic_exchange_n(&is_watched, 1, __ATOMIC_ACQ_REL) == 0)
-    pthread_atfork(before_fork, after_fork, in_child);
+    mm__libc_atfork(before_fork, after_fork, in_child);
   pthread_mutex_lock(&unshared_lock);
   *unshared = (mm__os_unshared){
       .file = file, .next = first_unshared, .to_here = &first_unshared};
@@ -266,8 +269,8 @@ int mm__os_publish(int file, int directory, const char *name, uint32_t mode) {
 
 int mm__os_unlink(int file, int directory, const char *name) {
   struct stat ours, named;
-  if (fstat(file, &ours) != 0) return -errno;
-  if (fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+  if (mm__libc_fstat(file, &ours) != 0) return -errno;
+  if (mm__libc_fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? 0 : -errno;
   if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino) return 0;
   return unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
@@ -303,7 +306,7 @@ int mm__os_each_name(int directory, const char *prefix,
 
 int mm__os_describe(int file, mm__os_file *description) {
   struct stat status;
-  if (fstat(file, &status) != 0) return -errno;
+  if (mm__libc_fstat(file, &status) != 0) return -errno;
   description->device = status.st_dev;
   description->inode = status.st_ino;
   description->size = (uint64_t)status.st_size;

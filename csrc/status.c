@@ -3,6 +3,10 @@
 
 #include "managed_memory.h"
 
+#ifndef MM_BUILD_ID
+#define MM_BUILD_ID ""
+#endif
+
 int mm_errno(int status) {
   return status < MM_E_SYSTEM_BASE ? MM_E_SYSTEM_BASE - status : 0;
 }
@@ -43,3 +47,5 @@ const char *mm_strerror(int status) {
 }
 
 uint32_t mm_abi_version(void) { return MM_ABI_VERSION; }
+
+const char *mm_build_id(void) { return MM_BUILD_ID; }
