@@ -1,62 +1,80 @@
 // Finds and loads the native library: when the module is imported, or, if the
 // permission for it comes later, at first use. It is never unloaded.
 
+import { type EmbeddedLibrary, readEmbedded } from "./embedded.ts";
 import { ManagedMemoryError } from "./errors.ts";
-import { type Native, SYMBOLS } from "./symbols.ts";
+import { PosixLibraryFiles } from "./library_files_posix.ts";
+import { WindowsLibraryFiles } from "./library_files_windows.ts";
+import { loadFromFile } from "./load_from_file.ts";
+import { loadFromMemory } from "./load_from_memory.ts";
+import { openLibrary } from "./open_library.ts";
+import type { Native } from "./symbols.ts";
 
-const ABI_VERSION = 1;
 const OVERRIDE = "MANAGED_MEMORY_LIBRARY";
 
-/** A place where the library may be: its path, or why there is none. */
+/** What `deno task build` makes in a checkout. */
+const LOCAL_BUILD = "../zig-out/lib/libmanaged_memory.so";
+
+/** A place where the library may be. */
 interface Place {
   readonly name: string;
-  readonly path: string | URL | null;
-  readonly reason: string;
+  /** Loads it from there, or throws why that is not possible. */
+  load(): Native;
 }
 
-/** The path in the environment, if reading it is allowed without asking. */
-function overridden(): Place {
-  const name = `environment variable ${OVERRIDE}`;
-  const permission = Deno.permissions.querySync({
-    name: "env",
-    variable: OVERRIDE,
-  });
-  if (permission.state !== "granted") {
-    return { name, path: null, reason: "not read, for lack of --allow-env" };
-  }
-  const path = Deno.env.get(OVERRIDE) || null;
-  return { name, path, reason: "not set" };
-}
-
-/** What `deno task build` makes in a checkout. */
-function localBuild(): Place {
-  const name = "local build";
-  const url = new URL("../zig-out/lib/libmanaged_memory.so", import.meta.url);
-  if (url.protocol !== "file:") {
-    return {
-      name,
-      path: null,
-      reason: "the module was not loaded from a file",
-    };
-  }
-  return { name, path: url, reason: "" };
-}
-
-const PLACES: readonly (() => Place)[] = [overridden, localBuild];
+const PLACES: readonly Place[] = [
+  { name: `environment variable ${OVERRIDE}`, load: loadOverride },
+  { name: "local build", load: loadLocalBuild },
+  { name: "copy in the package", load: loadEmbedded },
+];
 
 let native: Native | null = null;
 /** Why the library is not there: attempts and reasons, or what permission is missing. */
 let failure = "";
 
-function open(path: string | URL): Native {
-  const library = Deno.dlopen(path, SYMBOLS);
-  const version = library.symbols.mm_abi_version();
-  if (version === ABI_VERSION) return library.symbols;
-  library.close();
-  throw new ManagedMemoryError(
-    `Cannot use the native library: its ABI version is ${version}, needed is ${ABI_VERSION}`,
-    { code: "library-unavailable" },
-  );
+/** The copy in the package, or why there is none. */
+let embedded: EmbeddedLibrary | Error = new Error("not read yet");
+
+/** The path in the environment, if reading it is allowed without asking. */
+function loadOverride(): Native {
+  const permission = Deno.permissions.querySync({
+    name: "env",
+    variable: OVERRIDE,
+  });
+  if (permission.state !== "granted") {
+    throw new Error("not read, for lack of --allow-env");
+  }
+  const path = Deno.env.get(OVERRIDE);
+  if (!path) throw new Error("not set");
+  return openAt(path);
+}
+
+function loadLocalBuild(): Native {
+  // A compiled program takes its modules for files of a directory that anybody
+  // may make, and put a library into.
+  if (Deno.build.standalone) throw new Error("this is a compiled program");
+  const url = new URL(LOCAL_BUILD, import.meta.url);
+  if (url.protocol !== "file:") {
+    throw new Error("the module was not loaded from a file");
+  }
+  return openAt(url);
+}
+
+function openAt(path: string | URL): Native {
+  try {
+    return openLibrary(path);
+  } catch (error) {
+    throw new Error(`"${path}": ${textOf(error)}`);
+  }
+}
+
+function loadEmbedded(): Native {
+  if (embedded instanceof Error) throw embedded;
+  if (Deno.build.os === "linux") return loadFromMemory(embedded);
+  using files = Deno.build.os === "windows"
+    ? new WindowsLibraryFiles()
+    : new PosixLibraryFiles();
+  return loadFromFile(embedded, files);
 }
 
 /** Deno's own words for a failure, in one line. */
@@ -73,23 +91,28 @@ function load(): void {
     return;
   }
   const attempts: string[] = [];
-  for (const place of PLACES) {
-    const { name, path, reason } = place();
-    if (path === null) {
-      attempts.push(`${name}: ${reason}`);
-      continue;
-    }
+  for (const { name, load } of PLACES) {
     try {
-      native = open(path);
+      native = load();
       return;
     } catch (error) {
-      attempts.push(`${name} "${path}": ${textOf(error)}`);
+      attempts.push(`${name}: ${textOf(error)}`);
     }
   }
-  failure = `${attempts.join("; ")}; in a checkout, run "deno task build"`;
+  failure = `${attempts.join("; ")}; in a checkout, run "deno task build"; ` +
+    `elsewhere, ${OVERRIDE} may hold the path of a library built from the sources`;
 }
 
 load();
+if (native === null) {
+  // Reading it takes a while, which only an import can wait for.
+  try {
+    embedded = await readEmbedded();
+  } catch (error) {
+    embedded = new Error(textOf(error));
+  }
+  load();
+}
 
 /**
  * The native library's functions.

@@ -6,6 +6,7 @@
 
 export const SYMBOLS = {
   mm_abi_version: { parameters: [], result: "u32" },
+  mm_build_id: { parameters: [], result: "pointer" },
 
   mm_ffi_pool_create: {
     parameters: [

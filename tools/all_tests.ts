@@ -16,6 +16,7 @@ import {
 import { PARTS } from "./parts.ts";
 import { missingForFuzzing } from "./fuzz_build.ts";
 import { missingForModels } from "./model.ts";
+import { ensureNatives } from "./release.ts";
 import { type Outcome, run } from "./run.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -134,6 +135,7 @@ async function group(tests: () => Promise<Counts[]>): Promise<Counts> {
 
 const total = await group(async () => {
   await ensureBuilt();
+  await ensureNatives();
   return [
     await group(testNative),
     await group(testRaces),

@@ -1,6 +1,6 @@
 // Builds the C parts of the repository that have changed, by `build.zig`.
 //
-//   deno run -A tools/build.ts [library] [tests] [bench] [torture] [release]
+//   deno run -A tools/build.ts [library] [tests] [bench] [torture]
 
 import { isFresh, type Part, PARTS, refresh } from "./parts.ts";
 import { findZig } from "./zig.ts";
@@ -52,12 +52,7 @@ export async function zigBuild(
 
 async function main(names: string[]): Promise<void> {
   for (const name of names) {
-    if (name === "release") {
-      await zigBuild(
-        "Building the native library for every release target",
-        name,
-      );
-    } else if (
+    if (
       name === "library" || name === "tests" || name === "bench" ||
       name === "torture"
     ) {

