@@ -9,6 +9,7 @@ import {
 } from "./processes.ts";
 import { uniqueName } from "./helpers.ts";
 import { fileMode, poolFile } from "./libc.ts";
+import { ModuleCopy } from "./module_copy.ts";
 import type { Here } from "./fixtures/remote_call.ts";
 
 /** Uses every call of the module. */
@@ -133,36 +134,24 @@ permittedTest(
   "Without a native library the import works, and the first use throws every attempt and its reason",
   ["run", "read", "write"],
   async () => {
-    const folder = Deno.makeTempDirSync();
-    try {
-      for (const part of ["lib", "tests/fixtures"]) {
-        const from = new URL(`../${part}/`, import.meta.url);
-        Deno.mkdirSync(`${folder}/${part}`, { recursive: true });
-        for (const { name } of Deno.readDirSync(from)) {
-          Deno.copyFileSync(new URL(name, from), `${folder}/${part}/${name}`);
-        }
-      }
-      Deno.copyFileSync(
-        new URL("../mod.ts", import.meta.url),
-        `${folder}/mod.ts`,
+    using copy = ModuleCopy.withFixtures();
+    Deno.removeSync(copy.path("lib/natives"), { recursive: true });
+    await using peer = await PeerProcess.start({
+      fixture: copy.path("tests/fixtures/peer.ts"),
+    });
+    assertEquals(await peer.run(({ AllocType }) => AllocType.BOOTSTRAP), 3);
+    for (const _use of ["first", "second"]) {
+      await assertRejectsAtPeer(
+        peer.run(
+          ({ MemoryPool }, name) => void MemoryPool.create(1024, name, 1),
+          uniqueName(),
+        ),
+        "ManagedMemoryError",
+        {
+          message:
+            /variable MANAGED_MEMORY_LIBRARY: not read.*libmanaged_memory\.so.*(No such file|cannot open).*copy in the package: .*natives/,
+        },
       );
-
-      await using peer = await PeerProcess.start({
-        fixture: `${folder}/tests/fixtures/peer.ts`,
-      });
-      assertEquals(await peer.run(({ AllocType }) => AllocType.BOOTSTRAP), 3);
-      for (const _use of ["first", "second"]) {
-        await assertRejectsAtPeer(
-          peer.run(
-            ({ MemoryPool }, name) => void MemoryPool.create(1024, name, 1),
-            uniqueName(),
-          ),
-          "ManagedMemoryError",
-          { message: /libmanaged_memory\.so.*(No such file|cannot open)/ },
-        );
-      }
-    } finally {
-      Deno.removeSync(folder, { recursive: true });
     }
   },
 );
