@@ -37,7 +37,8 @@ export async function readEmbedded(): Promise<EmbeddedLibrary> {
   return { buildId: BUILD_ID, sha256: SHA256, bytes };
 }
 
-function inflate(
+/** The inverse of raw deflate. */
+export function inflate(
   data: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([data]).stream()
