@@ -5,7 +5,12 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { ensureNatives } from "../tools/release.ts";
 import { NATIVES } from "../lib/natives/index.ts";
 import { inflate } from "../lib/embedded.ts";
-import { dynamicEntries, DynamicTag, NODELETE } from "./elf.ts";
+import {
+  dynamicEntries,
+  DynamicTag,
+  functionsNeeded,
+  NODELETE,
+} from "./elf.ts";
 import { uniqueName } from "./helpers.ts";
 import { fileMode, poolFile } from "./libc.ts";
 import { ModuleCopy } from "./module_copy.ts";
@@ -67,6 +72,14 @@ Deno.test("The libraries for Linux need no other library, no version of one, and
     assertEquals(entries(DynamicTag.RUNPATH), []);
     assertEquals(entries(DynamicTag.FLAGS_1)[0]! & NODELETE, NODELETE);
   }
+});
+
+Deno.test("The libraries for Linux take the same functions from the C library", async () => {
+  const [first, ...others] = await Promise.all(
+    LINUX.map(async (system) => functionsNeeded(await libraryFor(system))),
+  );
+  assert(first!.includes("pthread_atfork") && !first!.includes("fstat"));
+  for (const other of others) assertEquals(other, first);
 });
 
 permittedTest(
