@@ -5,6 +5,9 @@
 _Static_assert(sizeof(mm_ffi_results) == MM_FFI_RESULTS_SIZE, "as documented");
 _Static_assert(sizeof(mm_pool_entry) == 1664, "as callers allot");
 _Static_assert(sizeof(mm_descriptor) == 1288, "as callers allot");
+_Static_assert(sizeof(mm_pool_view) == 80, "as callers allot");
+_Static_assert(sizeof(mm_participant_view) == 32, "as callers allot");
+_Static_assert(sizeof(mm_record_view) == 72, "as callers allot");
 
 /* 1 if the double is a whole number from 0 to 2^53 - 1. */
 static int to_whole(double number, uint64_t *whole) {

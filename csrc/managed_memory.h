@@ -397,6 +397,102 @@ MM_API int mm_pool_list(const char *directory, mm_pool_entry *entries,
 MM_API int mm_pool_remove(const char *name, const char *directory,
                           uint32_t force);
 
+/* ---- Inspecting -------------------------------------------------------- *
+ *
+ * Looking into a pool, for people and their tools: from its file alone, without
+ * attaching, without its lock, and without changing anything. It takes the right
+ * to read the file. It works as well where nobody can attach: no slot is left, a
+ * stopped process holds the lock, the bytes are spoilt.
+ *
+ * The parts are not read at one moment. Others may allocate and free meanwhile,
+ * so that records contradict each other: one block seen both before and after it
+ * moved to another record, for instance. Each record is as it was at some moment
+ * of the call; where its allocation was just being replaced, size, type and owner
+ * may be those of its predecessor. */
+
+typedef struct mm_inspector mm_inspector;
+
+/* Opens the pool of a name (directory NULL: /dev/shm). An inspector is used by
+ * one thread at a time, and goes on showing its pool when that was destroyed.
+ *
+ * MM_E_NAME, MM_E_DIRECTORY, MM_E_NOT_FOUND, MM_E_NOT_A_POOL, MM_E_VERSION,
+ * MM_E_CORRUPT, MM_E_SYSTEM(..). */
+MM_API int mm_inspect_open(const char *name, const char *directory,
+                           mm_inspector **inspector);
+
+/* NULL is allowed. Never fails. */
+MM_API void mm_inspect_close(mm_inspector *inspector);
+
+typedef struct mm_pool_view {
+  uint64_t uid;              /* the user's number */
+  uint64_t size;             /* bytes of the data region */
+  uint64_t min_block_size;   /* bytes */
+  uint64_t max_allocations;  /* most allocations live at once */
+  uint64_t most_allocations; /* as in mm_pool_stats */
+  uint64_t end;              /* bytes of the data region that were put to use */
+  uint64_t memory;           /* bytes of memory that the whole file takes */
+  uint64_t creator_start;    /* when its process began: ms since 1970; 0: unknown */
+  uint32_t creator_pid;      /* in its own PID namespace */
+  uint32_t records;          /* records of blocks that mm_inspect_records() lists */
+  uint32_t lock_holder;      /* pid of who holds the lock at this moment; 0: nobody */
+  uint32_t is_destroyed;     /* 1: yes */
+} mm_pool_view;
+
+/* MM_E_SYSTEM(..). */
+MM_API int mm_inspect_pool(mm_inspector *inspector, mm_pool_view *view);
+
+/* An attachment whose process lives. */
+typedef struct mm_participant_view {
+  uint32_t slot;
+  uint32_t epoch;         /* how often the slot was taken */
+  uint32_t pid;           /* in its own PID namespace */
+  uint32_t pid_namespace; /* tells processes of one pid apart; 0: unknown */
+  uint32_t is_waiting;    /* 1: a request of it waits for room */
+  uint32_t passes;        /* how many younger requests went before that one */
+  uint64_t waiting_size;  /* bytes that its oldest waiting request asks for */
+} mm_participant_view;
+
+/* Lists who is attached. *count is how many there are, of which the first
+ * `capacity` are in `entries`: MM_SLOTS_MAX suffice.
+ *
+ * MM_E_SYSTEM(..). */
+MM_API int mm_inspect_participants(mm_inspector *inspector,
+                                   mm_participant_view *entries,
+                                   size_t capacity, size_t *count);
+
+enum {
+  MM_RECORD_UNUSED = 0, /* describes no block now */
+  MM_RECORD_FREE = 1,   /* a free block; it ends where the next one begins */
+  MM_RECORD_LIVE = 2,   /* an allocation */
+  MM_RECORD_CACHED = 3, /* free, kept by whoever freed it for its next use */
+  MM_RECORD_SPOILT = 4, /* its bytes contradict themselves */
+};
+
+/* What one record of the block table says. */
+typedef struct mm_record_view {
+  uint64_t id;           /* LIVE: of the allocation */
+  uint64_t frees;        /* how many allocations of this record were freed, ever: the
+                            sum over all records is the pool's */
+  uint64_t offset;       /* bytes from the start of the data region; UNUSED: 0 */
+  uint64_t size;         /* LIVE: bytes, as asked for */
+  uint64_t extent;       /* LIVE, CACHED: bytes of the block */
+  uint64_t missing_from; /* FREE: 1 + the offset from which on its memory may have
+                            been given back; 0: all is there */
+  uint32_t state;        /* MM_RECORD_* */
+  uint32_t type;         /* LIVE: MM_TYPE_* or the user's own */
+  uint32_t owner_pid;    /* LIVE: of the owner. CACHED: of the last one */
+  uint32_t owner_slot;   /* the same, as its attachment: it exists if that slot has */
+  uint32_t owner_epoch;  /* that epoch among participants that were listed later */
+  uint32_t reserved;     /* 0 */
+} mm_record_view;
+
+/* Lists all records. Start with *cursor 0 and call again until *count is 0.
+ *
+ * MM_E_INVALID, MM_E_SYSTEM(..). */
+MM_API int mm_inspect_records(mm_inspector *inspector, uint64_t *cursor,
+                              mm_record_view *entries, size_t capacity,
+                              size_t *count);
+
 /* ---- Descriptors ------------------------------------------------------- */
 
 typedef struct mm_descriptor {
