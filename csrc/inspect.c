@@ -190,7 +190,13 @@ static int interpret(const mm_inspector *inspector, const mm__block *block,
   const mm__geometry *geometry = &inspector->birth.geometry;
   const uint64_t generation = mm__generation(block->state);
   const uint64_t tag = mm__tag(block->state);
-  *view = (mm_record_view){.frees = generation, .state = MM_RECORD_UNUSED};
+  *view = (mm_record_view){
+      .frees = generation,
+      .state = MM_RECORD_UNUSED,
+      .owner_pid = mm__owner_pid(block->owner),
+      .owner_slot = mm__owner_slot(block->owner),
+      .owner_epoch = mm__owner_epoch(block->owner),
+  };
   if (tag == MM__UNUSED) return 1;
   const int is_live = mm__is_live(block->state);
   view->state = is_live           ? MM_RECORD_LIVE
@@ -209,9 +215,6 @@ static int interpret(const mm_inspector *inspector, const mm__block *block,
   view->extent = extent_of(geometry, block);
   if (view->extent == 0 || view->extent > geometry->data_size - block->offset)
     return 0;
-  view->owner_pid = mm__owner_pid(block->owner);
-  view->owner_slot = mm__owner_slot(block->owner);
-  view->owner_epoch = mm__owner_epoch(block->owner);
   if (!is_live) return 1;
   view->id = generation << inspector->index_bits | record;
   view->size = block->size;

@@ -480,7 +480,7 @@ typedef struct mm_record_view {
                             been given back; 0: all is there */
   uint32_t state;        /* MM_RECORD_* */
   uint32_t type;         /* LIVE: MM_TYPE_* or the user's own */
-  uint32_t owner_pid;    /* LIVE: of the owner. CACHED: of the last one */
+  uint32_t owner_pid;    /* of the owner; if not LIVE, of the last one; 0: none yet */
   uint32_t owner_slot;   /* the same, as its attachment: it exists if that slot has */
   uint32_t owner_epoch;  /* that epoch among participants that were listed later */
   uint32_t reserved;     /* 0 */

@@ -66,10 +66,7 @@ export class PoolEntry {
 
   /** Null: not known. */
   get creatorStart(): Date | null {
-    const milliseconds = Number(this.#view.getBigUint64(CREATOR_START, true));
-    return milliseconds === 0 || milliseconds > LATEST
-      ? null
-      : new Date(milliseconds);
+    return toStart(Number(this.#view.getBigUint64(CREATOR_START, true)));
   }
 
   get creatorPid(): number {
@@ -91,6 +88,13 @@ export class PoolEntry {
     const length = this.#view.getUint32(DESCRIPTOR_LENGTH, true);
     return this.#bytes.slice(DESCRIPTOR, DESCRIPTOR + length);
   }
+}
+
+/** When a process began, from milliseconds since 1970; null: not known. */
+export function toStart(milliseconds: number): Date | null {
+  return milliseconds === 0 || milliseconds > LATEST
+    ? null
+    : new Date(milliseconds);
 }
 
 /** What there is under a name; null if nothing, or nothing that may be seen. */

@@ -255,6 +255,47 @@ export const SYMBOLS = {
     ],
     result: "void",
   },
+
+  mm_inspect_open: {
+    parameters: [
+      "buffer", // const char *name
+      "buffer", // const char *directory
+      "buffer", // mm_inspector **inspector
+    ],
+    result: "i32",
+  },
+  mm_inspect_close: {
+    parameters: [
+      "pointer", // mm_inspector *inspector
+    ],
+    result: "void",
+  },
+  mm_inspect_pool: {
+    parameters: [
+      "pointer", // mm_inspector *inspector
+      "buffer", // mm_pool_view *view
+    ],
+    result: "i32",
+  },
+  mm_inspect_participants: {
+    parameters: [
+      "pointer", // mm_inspector *inspector
+      "buffer", // mm_participant_view *entries
+      "usize", // size_t capacity
+      "buffer", // size_t *count
+    ],
+    result: "i32",
+  },
+  mm_inspect_records: {
+    parameters: [
+      "pointer", // mm_inspector *inspector
+      "buffer", // uint64_t *cursor
+      "buffer", // mm_record_view *entries
+      "usize", // size_t capacity
+      "buffer", // size_t *count
+    ],
+    result: "i32",
+  },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The native library's functions. */

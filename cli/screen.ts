@@ -1,0 +1,77 @@
+// The whole terminal for one program, given back as it was.
+
+import { consoleSize, write } from "./terminal.ts";
+
+const CTRL_C = 3;
+const KEY_Q = "q".charCodeAt(0);
+
+// Terminal control, as xterm and all since understand it.
+const ENTER = "\x1b[?1049h\x1b[?25l";
+const LEAVE = "\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const TO_END_OF_LINE = "\x1b[K";
+const TO_END_OF_SCREEN = "\x1b[J";
+
+const ENDING: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+const REDRAWING: readonly Deno.Signal[] = ["SIGWINCH", "SIGCONT"];
+
+/**
+ * A screen of its own, without a cursor, on which `q` and Ctrl-C mean the end.
+ * Its disposal gives the terminal back.
+ */
+export class Screen implements Disposable {
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #end = () => this.#ended.resolve();
+  readonly #redraw: () => void;
+  readonly #hasKeys = Deno.stdin.isTerminal();
+
+  /** `redraw` is called whenever the terminal has forgotten what was on it. */
+  constructor(redraw: () => void) {
+    this.#redraw = () => {
+      this.#enter();
+      redraw();
+    };
+    for (const signal of ENDING) Deno.addSignalListener(signal, this.#end);
+    for (const signal of REDRAWING) {
+      Deno.addSignalListener(signal, this.#redraw);
+    }
+    this.#enter();
+    if (this.#hasKeys) this.#watchKeys();
+  }
+
+  /** Resolves when the user has had enough. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Shows lines from the top on; those that have no room are left out. */
+  show(lines: readonly string[]): void {
+    const { rows } = consoleSize();
+    const shown = lines.slice(0, rows).map((line) => line + TO_END_OF_LINE);
+    write(HOME + shown.join("\r\n") + TO_END_OF_SCREEN);
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of ENDING) Deno.removeSignalListener(signal, this.#end);
+    for (const signal of REDRAWING) {
+      Deno.removeSignalListener(signal, this.#redraw);
+    }
+    if (this.#hasKeys) Deno.stdin.setRaw(false);
+    write(LEAVE);
+  }
+
+  #enter(): void {
+    if (this.#hasKeys) Deno.stdin.setRaw(true, { cbreak: true });
+    write(ENTER);
+  }
+
+  async #watchKeys(): Promise<void> {
+    const keys = new Uint8Array(16);
+    for (;;) {
+      const count = await Deno.stdin.read(keys);
+      if (count === null) return;
+      const pressed = keys.subarray(0, count);
+      if (pressed.includes(KEY_Q) || pressed.includes(CTRL_C)) this.#end();
+    }
+  }
+}
