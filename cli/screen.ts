@@ -12,8 +12,23 @@ const HOME = "\x1b[H";
 const TO_END_OF_LINE = "\x1b[K";
 const TO_END_OF_SCREEN = "\x1b[J";
 
+/** What takes no room on the screen. */
+// deno-lint-ignore no-control-regex
+const STYLE = /(\x1b\[[0-9;]*m)/;
+
 const ENDING: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 const REDRAWING: readonly Deno.Signal[] = ["SIGWINCH", "SIGCONT"];
+
+/** The beginning of a line that has room in `columns`; styles take none. */
+export function clip(line: string, columns: number): string {
+  let room = columns;
+  return line.split(STYLE).map((part, index) => {
+    if (index % 2 === 1) return part;
+    const shown = part.slice(0, room);
+    room -= shown.length;
+    return shown;
+  }).join("");
+}
 
 /**
  * A screen of its own, without a cursor, on which `q` and Ctrl-C mean the end.
@@ -44,10 +59,11 @@ export class Screen implements Disposable {
     return this.#ended.promise;
   }
 
-  /** Shows lines from the top on; those that have no room are left out. */
+  /** Shows lines from the top on; what has no room is left out. */
   show(lines: readonly string[]): void {
-    const { rows } = consoleSize();
-    const shown = lines.slice(0, rows).map((line) => line + TO_END_OF_LINE);
+    const { columns, rows } = consoleSize();
+    const shown = lines.slice(0, rows)
+      .map((line) => clip(line, columns) + TO_END_OF_LINE);
     write(HOME + shown.join("\r\n") + TO_END_OF_SCREEN);
   }
 

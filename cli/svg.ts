@@ -63,6 +63,7 @@ function titleOf(kind: Kind, { from, to, block }: Segment): string {
 class Cluster {
   readonly #widths = new Map<Kind, number>();
   #count = 0;
+  #title = "";
   from = 0;
   to = 0;
 
@@ -70,8 +71,9 @@ class Cluster {
     return this.to - this.from;
   }
 
-  add(from: number, to: number, kind: Kind): void {
+  add(from: number, to: number, kind: Kind, title: string): void {
     if (this.#count === 0) this.from = from;
+    this.#title = title;
     this.#count++;
     this.to = to;
     this.#widths.set(kind, (this.#widths.get(kind) ?? 0) + to - from);
@@ -83,7 +85,9 @@ class Cluster {
     const [kind] = [...this.#widths].reduce((most, one) =>
       one[1] > most[1] ? one : most
     );
-    const title = `${some(this.#count, "block")}, most of it ${kind.label}`;
+    const title = this.#count === 1
+      ? this.#title
+      : `${some(this.#count, "block")}, most of it ${kind.label}`;
     const piece = { from: this.from, to: this.to, kind, title };
     this.#widths.clear();
     this.#count = 0;
@@ -102,14 +106,15 @@ function* piecesOf(
     const kind = kindOf(segment);
     const from = Math.max(segment.from - start, 0) / rowSize * DRAWN;
     const to = Math.min(segment.to - start, rowSize) / rowSize * DRAWN;
+    const title = titleOf(kind, segment);
     if (to - from < NARROW) {
-      cluster.add(from, to, kind);
+      cluster.add(from, to, kind, title);
       if (cluster.width < NARROW) continue;
     }
     const narrow = cluster.take();
     if (narrow !== null) yield narrow;
     if (to - from >= NARROW) {
-      yield { from, to, kind, title: titleOf(kind, segment) };
+      yield { from, to, kind, title };
     }
   }
   const narrow = cluster.take();

@@ -145,7 +145,7 @@ function frameOf(name: string, sample: Sample): string[] {
   const waiters = some(sample.waiters, "waiter");
   const processes = some(sample.processes, "process", "processes");
   const head = [
-    paint(`Pool "${name}"`.slice(0, columns), Style.BOLD),
+    paint(`Pool "${name}"`, Style.BOLD),
     "",
     barOf(share, Math.min(BAR_MAX, columns - 40)) +
     ` ${percent(share)}  ${bytes(used)} of ${bytes(size)}`,
@@ -164,10 +164,8 @@ function frameOf(name: string, sample: Sample): string[] {
   const hidden = sample.activities.length - shown.length;
   return [
     ...head,
-    paint(title!.slice(0, columns), Style.DIM),
-    ...lines.map((line, index) =>
-      paint(line.slice(0, columns), styleOf(shown[index]!))
-    ),
+    paint(title!, Style.DIM),
+    ...lines.map((line, index) => paint(line, styleOf(shown[index]!))),
     ...hidden > 0 ? [`${whole(hidden)} more`] : [],
   ];
 }
