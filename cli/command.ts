@@ -52,6 +52,12 @@ export const COMMON: Readonly<Record<string, Option>> = {
   help: { short: "h", text: "Show this manual page" },
 };
 
+/** What a number may be, both ends included. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** A command as it was called. */
 export class Call {
   readonly operands: readonly string[];
@@ -108,23 +114,21 @@ export class Call {
     return typeof value === "string" ? value : undefined;
   }
 
-  /** The value of an option that takes a number of at least `least`. */
-  number(name: string, least: number, otherwise: number): number {
+  /** The value of an option that takes a number; undefined if it was not given. */
+  number(name: string, { least, most }: Range): number | undefined {
     const value = this.text(name);
-    if (value === undefined) return otherwise;
+    if (value === undefined) return undefined;
     const number = Number(value);
-    if (value.trim() !== "" && Number.isFinite(number) && number >= least) {
-      return number;
-    }
+    if (value.trim() !== "" && number >= least && number <= most) return number;
     throw new UsageError(
-      `--${name} takes a number of at least ${least}, not "${value}"`,
+      `--${name} takes a number from ${least} to ${most}, not "${value}"`,
     );
   }
 
   /** The same for whole numbers. */
-  whole(name: string, least: number, otherwise: number): number {
-    const number = this.number(name, least, otherwise);
-    if (Number.isInteger(number) || number === otherwise) return number;
+  whole(name: string, range: Range): number | undefined {
+    const number = this.number(name, range);
+    if (number === undefined || Number.isInteger(number)) return number;
     throw new UsageError(`--${name} takes a whole number, not ${number}`);
   }
 

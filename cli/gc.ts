@@ -1,7 +1,7 @@
 // gc: what nobody needs any more: orphaned pools, and what the dead have left
 // in pools that are in use.
 
-import { MemoryPool, type PoolListing } from "../mod.ts";
+import { ManagedMemoryError, MemoryPool, type PoolListing } from "../mod.ts";
 import { type Call, type Command, directoryOption, Exit } from "./command.ts";
 import { bytes, json, moment, some, table, whole } from "./format.ts";
 import { lookInto } from "./snapshot.ts";
@@ -15,9 +15,11 @@ interface Finding {
   readonly left: Share | null;
   /** What was freed; null: nothing was tried, or it failed. */
   freed: { allocations: number; bytes: number } | null;
-  /** Why it failed. */
+  /** Why looking or removing failed. */
   error: string | null;
 }
+
+const NOTHING: Share = { allocations: 0, requested: 0, used: 0 };
 
 /** The command `gc`. */
 export const gc: Command = {
@@ -64,18 +66,30 @@ function findAll(call: Call): Finding[] {
     .filter(({ name }) =>
       call.operands.length === 0 || call.operands.includes(name)
     )
-    .flatMap((pool) => {
-      const left = pool.isOrphan ? null : lookForLeft(pool, call);
-      return left?.allocations === 0
-        ? []
-        : [{ pool, left, freed: null, error: null }];
-    });
+    .map((pool) => pool.isOrphan ? orphan(pool) : lookForLeft(pool, call))
+    .filter(({ left, error }) => left?.allocations !== 0 || error !== null);
 }
 
-function lookForLeft({ name }: PoolListing, call: Call): Share {
-  return leftByTheDead(
-    summarize(lookInto({ name, directory: call.directory })),
-  );
+function orphan(pool: PoolListing): Finding {
+  return { pool, left: null, freed: null, error: null };
+}
+
+function lookForLeft(pool: PoolListing, call: Call): Finding {
+  const place = { name: pool.name, directory: call.directory };
+  try {
+    const left = leftByTheDead(summarize(lookInto(place)));
+    return { pool, left, freed: null, error: null };
+  } catch (error) {
+    if (!(error instanceof ManagedMemoryError)) throw error;
+    // One that was destroyed meanwhile is nobody's any more.
+    const isGone = error.code === "not-found";
+    return {
+      pool,
+      left: NOTHING,
+      freed: null,
+      error: isGone ? null : error.message,
+    };
+  }
 }
 
 function act(finding: Finding, call: Call): void {
@@ -115,7 +129,9 @@ function toJson(findings: readonly Finding[], acted: boolean): string {
 function reportOf(findings: readonly Finding[], acted: boolean): string[] {
   if (findings.length === 0) return ["Nothing to remove"];
   const orphans = findings.filter(({ left }) => left === null);
-  const others = findings.filter(({ left }) => left !== null);
+  const others = findings.filter(({ left }) =>
+    left !== null && left.allocations > 0
+  );
   return [
     ...orphansOf(orphans),
     ...others.length > 0 && orphans.length > 0 ? [""] : [],

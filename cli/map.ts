@@ -9,6 +9,7 @@ import { toSvg } from "./svg.ts";
 import { consoleSize, hasColours, paint, print, Style } from "./terminal.ts";
 
 const ROWS = 16;
+const ROWS_RANGE = { least: 1, most: 1000 };
 
 /** The command `map`. */
 export const map: Command = {
@@ -20,7 +21,8 @@ export const map: Command = {
     svg: { text: "Write an SVG image instead of text" },
     rows: {
       value: "N",
-      text: `How many rows the picture may have. Default: ${ROWS}`,
+      text:
+        `How many rows the picture may have, ${ROWS_RANGE.most} at most. Default: ${ROWS}`,
     },
     whole: {
       text: "Draw the whole pool, also what was never put to use yet",
@@ -41,8 +43,7 @@ export const map: Command = {
     if (call.json && call.flag("svg")) {
       throw new UsageError("--json and --svg exclude each other");
     }
-    const rows = call.whole("rows", 1, ROWS);
-    if (rows > 1000) throw new UsageError("--rows takes at most 1000");
+    const rows = call.whole("rows", ROWS_RANGE) ?? ROWS;
     const snapshot = lookInto(call.place);
     if (call.json) print(toJson(snapshot));
     else if (call.flag("svg")) {

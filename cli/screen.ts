@@ -17,6 +17,8 @@ const TO_END_OF_SCREEN = "\x1b[J";
 const STYLE = /(\x1b\[[0-9;]*m)/;
 
 const ENDING: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** Ctrl-Z would leave the terminal to the shell as it is: it does nothing. */
+const IGNORED: readonly Deno.Signal[] = ["SIGTSTP"];
 const REDRAWING: readonly Deno.Signal[] = ["SIGWINCH", "SIGCONT"];
 
 /** The beginning of a line that has room in `columns`; styles take none. */
@@ -37,6 +39,7 @@ export function clip(line: string, columns: number): string {
 export class Screen implements Disposable {
   readonly #ended = Promise.withResolvers<void>();
   readonly #end = () => this.#ended.resolve();
+  readonly #ignore = () => {};
   readonly #redraw: () => void;
   readonly #hasKeys = Deno.stdin.isTerminal();
 
@@ -46,10 +49,7 @@ export class Screen implements Disposable {
       this.#enter();
       redraw();
     };
-    for (const signal of ENDING) Deno.addSignalListener(signal, this.#end);
-    for (const signal of REDRAWING) {
-      Deno.addSignalListener(signal, this.#redraw);
-    }
+    this.#listen(Deno.addSignalListener);
     this.#enter();
     if (this.#hasKeys) this.#watchKeys();
   }
@@ -68,12 +68,16 @@ export class Screen implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const signal of ENDING) Deno.removeSignalListener(signal, this.#end);
-    for (const signal of REDRAWING) {
-      Deno.removeSignalListener(signal, this.#redraw);
-    }
+    this.#listen(Deno.removeSignalListener);
     if (this.#hasKeys) Deno.stdin.setRaw(false);
     write(LEAVE);
+  }
+
+  /** Begins to listen to signals, or ends it. */
+  #listen(change: typeof Deno.addSignalListener): void {
+    for (const signal of ENDING) change(signal, this.#end);
+    for (const signal of IGNORED) change(signal, this.#ignore);
+    for (const signal of REDRAWING) change(signal, this.#redraw);
   }
 
   #enter(): void {

@@ -7,7 +7,11 @@ import { type Activity, type Sample, Sampler } from "./sample.ts";
 import { Screen } from "./screen.ts";
 import { consoleSize, isTerminal, paint, print, Style } from "./terminal.ts";
 
+// In seconds.
 const INTERVAL = 1;
+const INTERVAL_RANGE = { least: 0.05, most: 86_400 };
+
+const COUNT_RANGE = { least: 1, most: Number.MAX_SAFE_INTEGER };
 const BAR_MAX = 40;
 
 /** How many lines come between two headings, where lines are written. */
@@ -33,7 +37,7 @@ export const top: Command = {
     interval: {
       value: "SECONDS",
       text:
-        `How often to look, at least 0.05. Default: ${INTERVAL}. A look costs about 0.1 s for a million allocations`,
+        `How often to look, at least ${INTERVAL_RANGE.least}. Default: ${INTERVAL}. A look costs about 0.1 s for a million allocations`,
     },
     count: {
       value: "N",
@@ -53,8 +57,9 @@ export const top: Command = {
     ["top frames --json --count 1 --interval 5", "Rates over five seconds"],
   ],
   async run(call) {
-    const interval = call.number("interval", 0.05, INTERVAL) * 1000;
-    const count = call.whole("count", 1, Infinity);
+    const interval = 1000 *
+      (call.number("interval", INTERVAL_RANGE) ?? INTERVAL);
+    const count = call.whole("count", COUNT_RANGE) ?? Infinity;
     using inspector = Inspector.open(call.place);
     const sampler = new Sampler(inspector);
     const watch = isTerminal() && !call.json ? onScreen : inLines;

@@ -72,8 +72,9 @@ async function fill(pool: MemoryPool): Promise<void> {
   }
 }
 
-async function draw(): Promise<string> {
-  using pool = MemoryPool.create(16 * KIB * KIB, NAME, 1);
+/** The pool's heap as the command line draws it. */
+async function draw(directory: string): Promise<string> {
+  using pool = MemoryPool.create(16 * KIB * KIB, NAME, 1, { directory });
   await fill(pool);
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
@@ -84,6 +85,8 @@ async function draw(): Promise<string> {
       "map",
       NAME,
       "--svg",
+      "--directory",
+      directory,
     ],
     stderr: "inherit",
   }).output();
@@ -93,9 +96,17 @@ async function draw(): Promise<string> {
     .replaceAll(`process ${Deno.pid}`, "process 1");
 }
 
-const [serialized] = Deno.args;
-if (serialized !== undefined) {
-  leaveBehind(Uint8Array.fromBase64(serialized));
-} else {
-  await Deno.stdout.write(new TextEncoder().encode(await draw()));
+/** Draws in a directory of its own, for another pool may have the name. */
+async function main(): Promise<void> {
+  const directory = await Deno.makeTempDir({ dir: "/dev/shm" });
+  try {
+    const image = await draw(directory);
+    await Deno.stdout.write(new TextEncoder().encode(image));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
+
+const [serialized] = Deno.args;
+if (serialized === undefined) await main();
+else leaveBehind(Uint8Array.fromBase64(serialized));

@@ -344,7 +344,7 @@ Deno.test({
 
 permittedTest(
   "docs/heap-map.svg is what the tool draws",
-  ["run", "read"],
+  ["run", "read", "write"],
   async () => {
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", import.meta.resolve("../docs/heap_map.ts")],
@@ -591,6 +591,8 @@ processTest(
       [["map", "a", "--rows", "1.5"], /whole number/],
       [["map", "a", "--json", "--svg"], /exclude/],
       [["top", "a", "--interval", "x"], /--interval/],
+      [["top", "a", "--interval", "1e9"], /--interval/],
+      [["top", "a", "--interval", ""], /--interval/],
       [["top", "a", "--count", "-1"], /--count/],
       [["help", "draw"], /no command "draw"/],
     ];
