@@ -15,7 +15,7 @@
 #include "pool_file.h"
 
 #define BATCH 256u /* records copied at a time */
-#define LOOKS 8u   /* at a record that contradicts itself: it may be changing */
+#define LOOKS 4u   /* at a record that is changing, or contradicts itself */
 
 struct mm_inspector {
   mm__birth birth;
@@ -222,19 +222,39 @@ static int interpret(const mm_inspector *inspector, const mm__block *block,
   return view->size <= view->extent;
 }
 
-/* Looks again at a record that contradicts itself: it may have been changing
- * while it was copied. */
+/* 1 if nothing happened to the record from one copy to the next. A copy may hold
+ * some fields as they were before a change and others as they were after it. */
+static int is_unchanged(const mm__block *before, const mm__block *after) {
+  return before->state == after->state && before->size == after->size &&
+         before->owner == after->owner && before->type == after->type;
+}
+
+/* Looks again at a record that was changing while it was copied, or contradicts
+ * itself. One that never comes to rest is shown as it was last seen. */
 static int look_again(const mm_inspector *inspector, uint64_t record,
                       mm_record_view *view) {
+  const uint64_t offset = offset_of_record(inspector, record);
+  int is_sound = 0;
   for (uint32_t looks = 0; looks < LOOKS; looks++) {
-    mm__block block;
-    const int status = read_at(inspector, offset_of_record(inspector, record),
-                               &block, sizeof block);
+    mm__block before, block;
+    int status = read_at(inspector, offset, &before, sizeof before);
+    if (status == MM_OK) status = read_at(inspector, offset, &block, sizeof block);
     if (status != MM_OK) return status;
-    if (interpret(inspector, &block, record, view)) return MM_OK;
+    is_sound = interpret(inspector, &block, record, view);
+    if (is_sound && is_unchanged(&before, &block)) return MM_OK;
   }
-  *view = (mm_record_view){.state = MM_RECORD_SPOILT, .frees = view->frees};
+  if (!is_sound)
+    *view = (mm_record_view){.state = MM_RECORD_SPOILT, .frees = view->frees};
   return MM_OK;
+}
+
+/* Copies some records twice. */
+static int read_records(const mm_inspector *inspector, uint64_t first,
+                        uint64_t count, mm__block *before, mm__block *blocks) {
+  const uint64_t offset = offset_of_record(inspector, first);
+  const size_t length = count * sizeof *blocks;
+  const int status = read_at(inspector, offset, before, length);
+  return status == MM_OK ? read_at(inspector, offset, blocks, length) : status;
 }
 
 int mm_inspect_records(mm_inspector *inspector, uint64_t *cursor,
@@ -245,15 +265,15 @@ int mm_inspect_records(mm_inspector *inspector, uint64_t *cursor,
   int status = read_limit(inspector, &limit);
   uint64_t record = *cursor != 0 ? *cursor : 1;
   while (status == MM_OK && record < limit && *count < capacity) {
-    mm__block blocks[BATCH];
+    mm__block before[BATCH], blocks[BATCH];
     uint64_t some = limit - record;
     if (some > BATCH) some = BATCH;
     if (some > capacity - *count) some = capacity - *count;
-    status = read_at(inspector, offset_of_record(inspector, record), blocks,
-                     some * sizeof *blocks);
+    status = read_records(inspector, record, some, before, blocks);
     for (uint64_t at = 0; at < some && status == MM_OK; at++, record++) {
       mm_record_view *view = &entries[*count];
-      if (!interpret(inspector, &blocks[at], record, view))
+      if (!is_unchanged(&before[at], &blocks[at]) ||
+          !interpret(inspector, &blocks[at], record, view))
         status = look_again(inspector, record, view);
       if (status == MM_OK) *count += 1;
     }

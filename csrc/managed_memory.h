@@ -407,8 +407,8 @@ MM_API int mm_pool_remove(const char *name, const char *directory,
  * The parts are not read at one moment. Others may allocate and free meanwhile,
  * so that records contradict each other: one block seen both before and after it
  * moved to another record, for instance. Each record is as it was at some moment
- * of the call; where its allocation was just being replaced, size, type and owner
- * may be those of its predecessor. */
+ * of the call; of one that changes again and again while it is looked at, size,
+ * type and owner may be those of its last allocation but one. */
 
 typedef struct mm_inspector mm_inspector;
 
