@@ -135,6 +135,41 @@ static uint64_t some_id(void) {
 
 #define ENTRIES 16u
 
+static void judge_record(const mm_record_view *record) {
+  const uint64_t size = on->geometry.data_size;
+  MUST(record->state <= MM_RECORD_SPOILT && record->reserved == 0);
+  MUST(record->state == MM_RECORD_LIVE ||
+       (record->id == 0 && record->size == 0 && record->type == 0));
+  MUST(record->offset <= size && record->extent <= size - record->offset);
+  MUST(record->size <= record->extent && record->missing_from <= size);
+}
+
+static void inspect(void) {
+  mm_inspector *inspector = NULL;
+  if (CALL(BIT(NOT_FOUND) | BIT(NOT_A_POOL) | BIT(VERSION) | BIT(CORRUPT) | SYSTEM_ERROR,
+           mm_inspect_open(SCENE_NAME, WORLD_DIRECTORY, &inspector)) != MM_OK)
+    return;
+  mm_pool_view view;
+  static mm_participant_view participants[2];
+  mm_record_view records[ENTRIES];
+  size_t count = 0;
+  uint64_t cursor = 0, total = 0;
+  if (CALL(SYSTEM_ERROR, mm_inspect_pool(inspector, &view)) == MM_OK)
+    MUST(view.size == on->geometry.data_size && view.end <= view.size &&
+         view.records < on->geometry.table_capacity && view.is_destroyed <= 1);
+  if (CALL(SYSTEM_ERROR, mm_inspect_participants(inspector, participants, 2, &count)) == MM_OK)
+    MUST(count <= MM_SLOTS_MAX);
+  for (size_t at = 0; at < count && at < 2; at++)
+    MUST(participants[at].slot < MM_SLOTS_MAX && participants[at].is_waiting <= 1);
+  while (CALL(SYSTEM_ERROR, mm_inspect_records(inspector, &cursor, records, ENTRIES,
+                                               &count)) == MM_OK &&
+         count != 0) {
+    for (size_t at = 0; at < count; at++) judge_record(&records[at]);
+    MUST((total += count) < on->geometry.table_capacity);
+  }
+  DO(mm_inspect_close(inspector));
+}
+
 static void look_from_outside(void) {
   static mm_pool_entry entry, entries[3];
   size_t count = 0;
@@ -145,6 +180,7 @@ static void look_from_outside(void) {
   CALL(SYSTEM_ERROR, mm_pool_list(WORLD_DIRECTORY, entries, 3, &count));
   MUST(count <= 1);
   for (size_t at = 0; at < count; at++) judge_entry(&entries[at]);
+  inspect();
   CALL(0, mm_host_identity(host));
   MUST(mm_abi_version() == MM_ABI_VERSION);
 }

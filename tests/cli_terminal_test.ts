@@ -12,7 +12,8 @@ import { CLI, isInstalled } from "./cli.ts";
 import { createPool, KIB, MIB } from "./helpers.ts";
 import { Terminal } from "./terminal.ts";
 
-const canRun = isInstalled("tmux");
+const canRun = isInstalled("tmux") &&
+  Deno.permissions.querySync({ name: "write" }).state === "granted";
 
 /** Defines a test that is reported as ignored, and why, where there is no tmux. */
 function terminalTest(name: string, test: () => Promise<void>): void {
