@@ -2,7 +2,13 @@
 // in pools that are in use.
 
 import { ManagedMemoryError, MemoryPool, type PoolListing } from "../mod.ts";
-import { type Call, type Command, directoryOption, Exit } from "./command.ts";
+import {
+  type Call,
+  type Command,
+  directoryOption,
+  Exit,
+  PROGRAM,
+} from "./command.ts";
 import { bytes, json, moment, some, table, whole } from "./format.ts";
 import { lookInto } from "./snapshot.ts";
 import { leftByTheDead, type Share, summarize } from "./summary.ts";
@@ -33,7 +39,7 @@ export const gc: Command = {
   description: [
     "Shows the orphaned pools, to which no living process is attached, and the allocations in other pools whose owner is gone: it died, or it detached. With --yes it destroys those pools and frees those allocations. Of all pools, or of those that are named.",
     "Look before you say yes. A pool may be an orphan because the next process that needs what lies in it has not started yet; and an allocation outlives its owner, so that somebody else may still be using it (whoever does can adopt it, and then it is not shown here).",
-    "What changes between looking and removing is safe: a pool to which somebody has attached meanwhile stays, and so does what somebody has adopted.",
+    "What changes between looking and removing is safe: a pool to which somebody has attached meanwhile stays, and so does what somebody has adopted. What more of the dead leave until then is freed as well.",
   ],
   json:
     "An object with orphans: name, size and used in bytes; leftBehind: name, allocations, bytes (as asked for); and acted, whether --yes was given. Each of both has freed (allocations and bytes, or null) and error (a text, or null).",
@@ -45,11 +51,14 @@ export const gc: Command = {
   run(call) {
     const findings = findAll(call);
     const acted = call.flag("yes");
-    if (acted) { for (const finding of findings) act(finding, call); }
+    if (acted) {
+      findings.filter(({ error }) => error === null)
+        .forEach((finding) => act(finding, call));
+    }
     if (call.json) print(toJson(findings, acted));
     else print(...reportOf(findings, acted));
     const failed = findings.filter(({ error }) => error !== null);
-    for (const { error } of failed) console.error(`managed-memory: ${error}`);
+    for (const { error } of failed) console.error(`${PROGRAM}: ${error}`);
     return failed.length === 0 ? Exit.OK : Exit.FAILURE;
   },
 };

@@ -63,12 +63,13 @@ export const top: Command = {
     using inspector = Inspector.open(call.place);
     const sampler = new Sampler(inspector);
     const watch = isTerminal() && !call.json ? onScreen : inLines;
-    await watch(inspector.name, sampler, { interval, count, call });
+    await watch(sampler, { name: inspector.name, interval, count, call });
     return Exit.OK;
   },
 };
 
 interface Plan {
+  readonly name: string;
   /** Milliseconds from one look to the next. */
   readonly interval: number;
   readonly count: number;
@@ -81,7 +82,6 @@ function sleep(milliseconds: number): Promise<void> {
 
 /** A line for each look, or an object. */
 async function inLines(
-  _name: string,
   sampler: Sampler,
   { interval, count, call }: Plan,
 ): Promise<void> {
@@ -120,9 +120,8 @@ function rate(perSecond: number | null): string {
 
 /** The whole terminal, drawn anew at each look. */
 async function onScreen(
-  name: string,
   sampler: Sampler,
-  { interval, count }: Plan,
+  { name, interval, count }: Plan,
 ): Promise<void> {
   let sample = sampler.take();
   using screen = new Screen(() => draw());

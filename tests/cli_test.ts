@@ -596,9 +596,11 @@ processTest(
       [["top", "a", "--count", "-1"], /--count/],
       [["help", "draw"], /no command "draw"/],
     ];
-    for (const [args, message] of calls) {
-      await assertCliFails(args, { code: 2, message });
-    }
+    await Promise.all(
+      calls.map(([args, message]) =>
+        assertCliFails(args, { code: 2, message })
+      ),
+    );
   },
 );
 
