@@ -664,6 +664,39 @@ export class MemoryPool implements Disposable {
   }
 
   /**
+   * Gives the memory of free blocks back to the system, as far as they cover
+   * whole pages, and keeps none in reserve. It is committed anew when it is
+   * allocated. Others go on meanwhile, but wait for this call where they need
+   * more memory than the pool has.
+   *
+   * Never happens by itself. A typed array over an allocation that another
+   * thread or process freed, which must not be used any more, is dangerous from
+   * now on: on a full file system, touching it ends the process.
+   *
+   * @returns Bytes that the system got back; 0 if there was nothing to give.
+   * @throws {PoolError} if the pool was destroyed or detached, is busy or
+   * corrupt, or is on another host.
+   *
+   * @example Giving memory back after a time of heavy use
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(2 ** 24, `example-${crypto.randomUUID()}`, 1);
+   * pool.alloc(pool.size).free();
+   * assert(pool.trim() >= 2 ** 24);
+   * assertEquals(pool.freeSpace, pool.size);
+   * ```
+   */
+  trim(): number {
+    const action = "trim";
+    const { native, pointer } = this.#handle.use(action);
+    const bytes = native.mm_ffi_pool_trim(pointer);
+    if (bytes >= 0) return bytes;
+    throw callError(bytes, `${action} pool "${this.name}"`);
+  }
+
+  /**
    * Lists what lives in the pool, without holding up others.
    *
    * @param type Only allocations of this type; without it, all.

@@ -142,6 +142,12 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  mm_ffi_pool_trim: {
+    parameters: [
+      "pointer", // mm_pool *pool
+    ],
+    result: "f64",
+  },
   mm_ffi_list: {
     parameters: [
       "pointer", // mm_pool *pool

@@ -83,6 +83,8 @@ function callEverything(
     () => allocations[5]!.free(),
     () => allocations[6]!.free(),
     () => pool.alloc(pool.size),
+    () => pool.trim(),
+    () => pool.alloc(3000),
     () => pool.allocBlockingSync(1000, { timeout: 0 }),
     () => [...pool.getAllocations()],
     () => pool.freeBlocks,

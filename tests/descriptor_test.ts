@@ -545,6 +545,7 @@ Deno.test("MemoryPool.attach() gives a handle that is not local for a descriptor
     utilization: () => foreign.utilization,
     currentAllocations: () => foreign.currentAllocations,
     unsafeMemview: () => foreign.unsafeMemview,
+    trim: () => foreign.trim(),
     destroy: () => foreign.destroy(),
   };
   for (const [name, call] of Object.entries(calls)) {

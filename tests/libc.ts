@@ -55,6 +55,12 @@ export function fileSize(path: string): number | undefined {
   return status && Number(status.getBigUint64(40, true));
 }
 
+/** Memory or disk that a file takes, in bytes, or undefined where there is none. */
+export function fileUse(path: string): number | undefined {
+  const status = statusOf(path);
+  return status && Number(status.getBigUint64(48, true)) * 512;
+}
+
 /** Removes a file, if it is there. */
 export function removeFile(path: string): void {
   libc.unlink(cString(path));

@@ -41,6 +41,7 @@ async function useEverything(
   asynchronous.adopt();
   const { pid, alive } = asynchronous.owner;
   const { allocations, bytes } = pool.reclaim();
+  const trimmed = pool.trim() >= 0;
   const listing = MemoryPool.list().find((one) => one.name === name)!;
   asynchronous.free();
   synchronous.detach();
@@ -60,7 +61,7 @@ async function useEverything(
       pool.isAttached,
     ],
     [pool.freeBlocks.size, pool.unsafeMemview.byteLength, attached.isAttached],
-    [pid, alive, allocations, bytes, listing.size],
+    [pid, alive, allocations, bytes, trimmed, listing.size],
   ];
   other.detach({ serialize: true });
   pool.destroy();

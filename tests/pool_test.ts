@@ -602,6 +602,7 @@ for (const { ending, end } of endings) {
       "getAllocations, type": () => pool.getAllocations(AllocType.DATA),
       allocationExists: () => pool.allocationExists(AllocType.DATA, id),
       getAllocById: () => pool.getAllocById(AllocType.DATA, id),
+      trim: () => pool.trim(),
       serialize: () => pool.serialize(),
       destroy: () => pool.destroy(),
     };

@@ -274,6 +274,33 @@ smallFileSystemTest(
 );
 
 smallFileSystemTest(
+  "MemoryPool.alloc() throws after trim() when somebody else took the memory, and never dies of SIGBUS",
+  (fileSystem) => {
+    using pool = MemoryPool.create(3 * MIB, uniqueName(), 1, {
+      directory: fileSystem.directory,
+    });
+    const size = 50_000;
+    const allocations = allocateUntilFull(pool, size);
+    for (const allocation of allocations.splice(10)) allocation.free();
+    assertGreaterOrEqual(pool.trim(), MIB);
+    {
+      using _filler = fileSystem.fill();
+      // What is left in parts of pages does not do for one.
+      assertEquals(allocateUntilFull(pool, size), []);
+      const small = allocateUntilFull(pool, 100);
+      assertSound(pool);
+      assertAllFilled(small);
+      assertAllFilled(allocations);
+      for (const allocation of small) allocation.free();
+    }
+    allocations.push(...allocateUntilFull(pool, size));
+    assertGreaterOrEqual(allocations.length, Math.floor(3 * MIB / size) - 1);
+    for (const allocation of allocations) allocation.free();
+    assertWholeAndEmpty(pool);
+  },
+);
+
+smallFileSystemTest(
   "MemoryPool answers about itself on a full file system as always",
   (fileSystem) => {
     using pool = MemoryPool.create(3 * MIB, uniqueName(), 1, {
