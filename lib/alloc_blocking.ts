@@ -1,7 +1,7 @@
 // Allocating with patience: at once where that can be, else by a request in the
 // thread's queue for the pool.
 
-import { type MemoryAlloc, takeAllocation } from "./allocation.ts";
+import { type MemoryAlloc, takeMade } from "./allocation.ts";
 import type { Attachment } from "./attachment.ts";
 import type { Wish } from "./options.ts";
 import { rouse, rouseBefore, serve } from "./parking.ts";
@@ -37,7 +37,7 @@ function tryAtOnce(
   }
   if (timeout > 0 && queue !== null && !queue.isEmpty) return null;
   const status = native.mm_ffi_wait_try(pointer, 0, size, type);
-  if (status === OK) return takeAllocation(handle, attachment, "maker");
+  if (status === OK) return takeMade(handle, attachment, type, size);
   if (timeout > 0 && isWorthWaiting(status)) return null;
   throw allocError(status, actionOf(size, handle));
 }

@@ -35,17 +35,45 @@ import {
 /** Only this file can make instances. */
 const KEY = Symbol("MemoryAlloc");
 
-/**
- * How a MemoryAlloc came about: it made the allocation, found one that was
- * there, or holds on to the pool as well.
- */
-export type Role = "maker" | "finder" | "holder";
+// Roles and endings are numbers, as V8 stores and compares those most cheaply.
 
-/** Wraps the allocation that was made or found last through `handle`. */
-export let takeAllocation: (
+/** Made the allocation: frees it when disposed of. */
+const MAKER = 0;
+/** Found an allocation that was there. */
+const FINDER = 1;
+/** Found one, and holds on to the pool as well. */
+const HOLDER = 2;
+const FREED = 3;
+const DETACHED = 4;
+
+/** How a MemoryAlloc came about. */
+type Role = typeof MAKER | typeof FINDER | typeof HOLDER;
+
+/** How a MemoryAlloc ended: greater than every role. */
+type Ending = typeof FREED | typeof DETACHED;
+
+/** Which allocation, where it lies, and in how large a pool. */
+type Place = Pick<Attachment, "idLow" | "idHigh" | "offset" | "size">;
+
+/** What only some handles come to have: kept apart, so that the others are small. */
+interface Extras {
+  memview: Memview | null;
+  buffer: ArrayBuffer | null;
+  serialized: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Wraps the allocation that was made last through `handle`: of this type and size. */
+export let takeMade: (
   handle: PoolHandle,
   attachment: Attachment,
-  role: Role,
+  type: AllocType,
+  size: number,
+) => MemoryAlloc;
+
+/** Wraps the allocation that was found last through `handle`. */
+export let takeFound: (
+  handle: PoolHandle,
+  attachment: Attachment,
 ) => MemoryAlloc;
 
 /** Frees an allocation through whatever handle of its pool. */
@@ -86,57 +114,35 @@ export class MemoryAlloc implements Disposable {
   /** -1 where the pool is on another host. */
   readonly #size: number;
   readonly #byteOffset: number;
-  readonly #role: Role;
-  #ended: "freed" | "detached" | null;
-  #memview: Memview | null;
-  #buffer: ArrayBuffer | null;
-  #serialized: Uint8Array<ArrayBuffer> | null;
+  #state: Role | Ending;
+  /** Null until one of them is there. */
+  #extras: Extras | null = null;
 
   private constructor(
     key: symbol,
     handle: PoolHandle,
-    idLow: number,
-    idHigh: number,
+    place: Place,
     type: AllocType,
     size: number,
-    byteOffset: number,
     role: Role,
   ) {
-    if (key !== KEY) {
-      throw new TypeError(
-        "Cannot construct a MemoryAlloc: use MemoryPool.alloc() or MemoryAlloc.attach()",
-      );
-    }
+    if (key !== KEY) throw constructorError();
+    const { offset } = place;
+    if (!(offset + size <= place.size)) throw corruptError(handle);
     this.#handle = handle;
-    this.#idLow = idLow;
-    this.#idHigh = idHigh;
+    this.#idLow = place.idLow;
+    this.#idHigh = place.idHigh;
     this.#type = type;
     this.#size = size;
-    this.#byteOffset = byteOffset;
-    this.#role = role;
-    this.#ended = null;
-    this.#memview = null;
-    this.#buffer = null;
-    this.#serialized = null;
+    this.#byteOffset = offset;
+    this.#state = role;
   }
 
   static {
-    takeAllocation = (handle, attachment, role) => {
-      const { idLow, idHigh, type, allocationSize, offset } = attachment;
-      if (!(offset + allocationSize <= attachment.size)) {
-        throw callError(E_CORRUPT, `use pool "${handle.name}"`);
-      }
-      return new MemoryAlloc(
-        KEY,
-        handle,
-        idLow,
-        idHigh,
-        type,
-        allocationSize,
-        offset,
-        role,
-      );
-    };
+    takeMade = (handle, attachment, type, size) =>
+      new MemoryAlloc(KEY, handle, attachment, type, size, MAKER);
+    takeFound = (handle, attachment) =>
+      MemoryAlloc.#found(handle, attachment, FINDER);
     freeThrough = (attachment, allocation) =>
       allocation.#freeThrough(attachment);
   }
@@ -204,8 +210,8 @@ export class MemoryAlloc implements Disposable {
     );
     if (status === OK && attachment.type !== type) status = E_STALE;
     if (status === OK) {
-      const role = handle.kind === "implicit" ? "holder" : "finder";
-      return takeAllocation(handle, attachment, role);
+      const role = handle.kind === "implicit" ? HOLDER : FINDER;
+      return MemoryAlloc.#found(handle, attachment, role);
     }
 
     const what = `attach to allocation ${
@@ -217,20 +223,34 @@ export class MemoryAlloc implements Disposable {
       : attachError(status, what);
   }
 
+  static #found(
+    handle: PoolHandle,
+    attachment: Attachment,
+    role: typeof FINDER | typeof HOLDER,
+  ): MemoryAlloc {
+    const { type, allocationSize } = attachment;
+    return new MemoryAlloc(
+      KEY,
+      handle,
+      attachment,
+      type,
+      allocationSize,
+      role,
+    );
+  }
+
   static #remote(): MemoryAlloc {
     const serialized = parsedBytes();
     const handle = PoolHandle.remote(parsedName(), parsedUid(), null);
     const allocation = new MemoryAlloc(
       KEY,
       handle,
-      parsedIdLow(),
-      parsedIdHigh(),
+      { idLow: parsedIdLow(), idHigh: parsedIdHigh(), offset: -1, size: 0 },
       parsedType(),
       -1,
-      -1,
-      "holder",
+      HOLDER,
     );
-    allocation.#serialized = serialized;
+    allocation.#extras = { memview: null, buffer: null, serialized };
     return allocation;
   }
 
@@ -325,7 +345,7 @@ export class MemoryAlloc implements Disposable {
    * {@linkcode MemoryAlloc.detach}, and once the pool's handle ended.
    */
   get isAttached(): boolean {
-    return this.#ended === null && this.#handle.ended === null;
+    return this.#state < FREED && this.#handle.ended === null;
   }
 
   /**
@@ -361,23 +381,26 @@ export class MemoryAlloc implements Disposable {
   getMemview(): ArrayBuffer {
     const attachment = this.#use("use");
     this.#checkLive(attachment, "use");
-    const buffer = this.#buffer;
+    const extras = this.#extras ??= noExtras();
+    const { buffer } = extras;
     return buffer !== null && !buffer.detached
       ? buffer
-      : this.#makeMemview(attachment);
+      : this.#makeMemview(attachment, extras);
   }
 
-  #makeMemview(attachment: Attachment): ArrayBuffer {
-    if (this.#memview !== null) attachment.memviews.emptyOne(this.#memview);
+  #makeMemview(attachment: Attachment, extras: Extras): ArrayBuffer {
+    const { memviews } = attachment;
+    if (extras.memview !== null) memviews.emptyOne(extras.memview);
     const buffer = attachment.bufferAt(this.#byteOffset, this.#size);
-    this.#memview = new Memview(
+    const memview = new Memview(
       this.#idLow,
       this.#idHigh,
       this.#handle,
       buffer,
     );
-    this.#buffer = buffer;
-    attachment.memviews.add(this.#memview);
+    memviews.add(memview);
+    extras.memview = memview;
+    extras.buffer = buffer;
     return buffer;
   }
 
@@ -402,18 +425,20 @@ export class MemoryAlloc implements Disposable {
    * ```
    */
   serialize(): Uint8Array<ArrayBuffer> {
-    if (this.#serialized === null) {
-      const attachment = this.#use("serialize");
-      this.#checkLive(attachment, "serialize");
-      this.#serialized = writeAllocation(
-        attachment.native,
-        attachment.pointer,
-        this.#idLow,
-        this.#idHigh,
-        this.#type,
-      );
-    }
-    return this.#serialized.slice();
+    const known = this.#extras?.serialized;
+    if (known) return known.slice();
+    const attachment = this.#use("serialize");
+    this.#checkLive(attachment, "serialize");
+    const serialized = writeAllocation(
+      attachment.native,
+      attachment.pointer,
+      this.#idLow,
+      this.#idHigh,
+      this.#type,
+    );
+    const extras = this.#extras ??= noExtras();
+    extras.serialized = serialized;
+    return serialized.slice();
   }
 
   /**
@@ -463,12 +488,11 @@ export class MemoryAlloc implements Disposable {
    * ```
    */
   detach(): void {
-    if (this.#ended !== null) return;
+    if (this.#state >= FREED) return;
     const attachment = this.#handle.open;
-    if (attachment !== null && this.#memview !== null) {
-      attachment.memviews.emptyOne(this.#memview);
-    }
-    this.#end("detached");
+    const memview = this.#extras?.memview;
+    if (attachment !== null && memview) attachment.memviews.emptyOne(memview);
+    this.#end(DETACHED);
   }
 
   /**
@@ -492,7 +516,12 @@ export class MemoryAlloc implements Disposable {
    * ```
    */
   free(): void {
-    this.#free(this.#use("free"));
+    // As #use() says it: in one call more, V8 would inline less of what follows.
+    const attachment = this.#handle.open;
+    if (attachment === null || this.#state >= FREED) {
+      throw this.#refusal("free");
+    }
+    this.#free(attachment);
   }
 
   /**
@@ -513,14 +542,14 @@ export class MemoryAlloc implements Disposable {
    * ```
    */
   [Symbol.dispose](): void {
-    if (this.#ended !== null) return;
+    if (this.#state >= FREED) return;
     const attachment = this.#handle.open;
-    if (this.#role !== "maker" || attachment === null) return this.detach();
-    const status = this.#tryFree(attachment);
+    if (this.#state !== MAKER || attachment === null) return this.detach();
+    const status = attachment.free(this.#idLow, this.#idHigh);
     if (status !== OK && status !== E_STALE && status !== E_DESTROYED) {
-      throw callError(status, `free ${this.#label}`);
+      throw this.#failure(status, "free");
     }
-    this.#end("freed");
+    this.#end(FREED);
   }
 
   get #label(): string {
@@ -530,15 +559,15 @@ export class MemoryAlloc implements Disposable {
   /** The attachment, for a call that needs the memory. */
   #use(verb: string): Attachment {
     const attachment = this.#handle.open;
-    if (attachment !== null && this.#ended === null) return attachment;
+    if (attachment !== null && this.#state < FREED) return attachment;
     throw this.#refusal(verb);
   }
 
   /** Why this handle is of no use. */
   #refusal(verb: string): ManagedMemoryError {
     const action = `${verb} ${this.#label}`;
-    if (this.#ended === "freed") return callError(E_STALE, action);
-    if (this.#ended === "detached") {
+    if (this.#state === FREED) return callError(E_STALE, action);
+    if (this.#state === DETACHED) {
       return new AllocationError(`Cannot ${action}: it was detached`, {
         code: "detached",
       });
@@ -547,6 +576,11 @@ export class MemoryAlloc implements Disposable {
     return new AllocationError(`Cannot ${action}: its pool was detached`, {
       code: "detached",
     });
+  }
+
+  /** What a call that failed throws. */
+  #failure(status: number, verb: string): ManagedMemoryError {
+    return callError(status, `${verb} ${this.#label}`);
   }
 
   #checkLive(attachment: Attachment, verb: string): void {
@@ -561,12 +595,12 @@ export class MemoryAlloc implements Disposable {
     if (status !== E_BUSY) {
       attachment.memviews.emptyAllocation(this.#idLow, this.#idHigh);
     }
-    throw callError(status, `${verb} ${this.#label}`);
+    throw this.#failure(status, verb);
   }
 
   #freeThrough(attachment: Attachment): void {
     const own = this.#handle.attachment;
-    if (this.#ended !== null) throw this.#refusal("free");
+    if (this.#state >= FREED) throw this.#refusal("free");
     if (own !== attachment && (own === null || !own.isOfSamePool(attachment))) {
       throw new AllocationError(
         `Cannot free ${this.#label}: it does not belong to pool "${attachment.name}"`,
@@ -577,23 +611,28 @@ export class MemoryAlloc implements Disposable {
   }
 
   #free(attachment: Attachment): void {
-    const status = this.#tryFree(attachment);
-    if (status !== OK) throw callError(status, `free ${this.#label}`);
-    this.#end("freed");
+    const status = attachment.free(this.#idLow, this.#idHigh);
+    if (status !== OK) throw this.#failure(status, "free");
+    this.#end(FREED);
   }
 
-  #tryFree(attachment: Attachment): number {
-    const { native, pointer, memviews, queue } = attachment;
-    memviews.emptyAllocation(this.#idLow, this.#idHigh);
-    const status = native.mm_ffi_free(pointer, this.#idLow, this.#idHigh);
-    if (queue !== null && status === OK) queue.noteRoom();
-    return status;
+  #end(ending: Ending): void {
+    const role = this.#state;
+    this.#state = ending;
+    if (role === HOLDER) this.#handle.release("detached");
   }
+}
 
-  #end(ending: "freed" | "detached"): void {
-    this.#ended = ending;
-    this.#memview = null;
-    this.#buffer = null;
-    if (this.#role === "holder") this.#handle.release("detached");
-  }
+function noExtras(): Extras {
+  return { memview: null, buffer: null, serialized: null };
+}
+
+function constructorError(): TypeError {
+  return new TypeError(
+    "Cannot construct a MemoryAlloc: use MemoryPool.alloc() or MemoryAlloc.attach()",
+  );
+}
+
+function corruptError(handle: PoolHandle): ManagedMemoryError {
+  return callError(E_CORRUPT, `use pool "${handle.name}"`);
 }

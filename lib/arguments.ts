@@ -2,7 +2,6 @@
 // out of range a RangeError. Knows nothing of pools.
 
 const MAX_UID = 2n ** 64n - 1n;
-const MAX_TYPE = 2 ** 32 - 1;
 const MIN_BLOCK_SIZE = 64;
 const MAX_MODE = 0o777;
 
@@ -44,17 +43,37 @@ export function checkWhole(
   what: string,
 ): void {
   if (Number.isSafeInteger(value) && value >= least) return;
-  throw numberError(
-    action,
-    what,
-    value,
-    `a whole number from ${least} to 2^53 - 1`,
-  );
+  throw wholeError(value, least, action, what);
+}
+
+function wholeError(
+  value: unknown,
+  least: number,
+  action: string,
+  what: string,
+): Error {
+  const range = `a whole number from ${least} to 2^53 - 1`;
+  return numberError(action, what, value, range);
+}
+
+/** Throws unless `size` bytes of this type can be asked for. */
+export function checkRequest(size: number, type: number): void {
+  if (
+    Number.isSafeInteger(size) && size >= 0 &&
+    typeof type === "number" && type >>> 0 === type
+  ) return;
+  refuse(size, type);
+}
+
+/** Throws for the one of both that is wrong. */
+function refuse(size: number, type: number): void {
+  checkWhole(size, 0, "allocate", "the size");
+  checkType(type, "allocate");
 }
 
 /** Throws unless `type` is an integer in [0, 2^32). */
 export function checkType(type: number, action: string): void {
-  if (Number.isSafeInteger(type) && type >= 0 && type <= MAX_TYPE) return;
+  if (typeof type === "number" && type >>> 0 === type) return;
   throw numberError(
     action,
     "the type",

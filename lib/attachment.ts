@@ -124,12 +124,12 @@ export class Attachment {
 
   /** Offset in bytes of that allocation in the data region. */
   get offset(): number {
-    return this.#wide(RESULT_OFFSET);
+    return wide(this.#unsigned, RESULT_OFFSET);
   }
 
   /** Size in bytes of that allocation. */
   get allocationSize(): number {
-    return this.#wide(RESULT_SIZE);
+    return wide(this.#unsigned, RESULT_SIZE);
   }
 
   /** Type of that allocation. */
@@ -139,27 +139,27 @@ export class Attachment {
 
   /** Of the last statistics. */
   get freeSpace(): number {
-    return this.#wide(RESULT_FREE_SPACE);
+    return wide(this.#unsigned, RESULT_FREE_SPACE);
   }
 
   /** Of the last statistics. */
   get allocations(): number {
-    return this.#wide(RESULT_ALLOCATIONS);
+    return wide(this.#unsigned, RESULT_ALLOCATIONS);
   }
 
   /** Of the last statistics. */
   get mostAllocations(): number {
-    return this.#wide(RESULT_MOST_ALLOCATIONS);
+    return wide(this.#unsigned, RESULT_MOST_ALLOCATIONS);
   }
 
   /** The last ticket that was taken. */
   get ticket(): number {
-    return this.#wide(RESULT_TICKET);
+    return wide(this.#unsigned, RESULT_TICKET);
   }
 
   /** Entries of the last list. */
   get count(): number {
-    return this.#wide(RESULT_COUNT);
+    return wide(this.#unsigned, RESULT_COUNT);
   }
 
   /** Process of the last owner that was asked for. */
@@ -174,18 +174,20 @@ export class Attachment {
 
   /** How many allocations were reclaimed last. */
   get reclaimedAllocations(): number {
-    return this.#wide(RESULT_RECLAIMED_ALLOCATIONS);
+    return wide(this.#unsigned, RESULT_RECLAIMED_ALLOCATIONS);
   }
 
   /** Their sizes in bytes. */
   get reclaimedBytes(): number {
-    return this.#wide(RESULT_RECLAIMED_BYTES);
+    return wide(this.#unsigned, RESULT_RECLAIMED_BYTES);
   }
 
-  #wide(word: number): number {
-    const low = this.#unsigned[word]!;
-    const high = this.#unsigned[word + 1]!;
-    return high === 0 ? low : low + high * 0x1_0000_0000;
+  /** Frees an allocation, its buffers emptied before; answers a status. */
+  free(idLow: number, idHigh: number): number {
+    this.memviews.emptyAllocation(idLow, idHigh);
+    const status = this.native.mm_ffi_free(this.pointer, idLow, idHigh);
+    if (this.queue !== null && status === OK) this.queue.noteRoom();
+    return status;
   }
 
   /** A new ArrayBuffer over a part of the data region that the caller has checked. */
@@ -225,6 +227,12 @@ export class Attachment {
       this.native.mm_pool_detach(this.pointer);
     }
   }
+}
+
+/** The 64-bit number at a word. */
+function wide(words: Uint32Array, at: number): number {
+  const high = words[at + 1]!;
+  return high === 0 ? words[at]! : words[at]! + high * 0x1_0000_0000;
 }
 
 /** This thread's attachments, by the first part of the pool's identity. */

@@ -198,8 +198,8 @@ export function toWish(size: number, options: AllocBlockingOptions): Wish {
   checkType(type, action);
   if (signal !== undefined) checkSignal(signal, action);
   return {
-    size,
-    type,
+    size: size + 0, // never -0
+    type: type + 0,
     timeout: toTimeout(timeout, action),
     signal: signal ?? null,
   };

@@ -2,15 +2,15 @@
 
 import { allocWaiting, allocWaitingSync } from "./alloc_blocking.ts";
 import { AllocType } from "./alloc_type.ts";
-import { freeThrough, MemoryAlloc, takeAllocation } from "./allocation.ts";
+import { freeThrough, MemoryAlloc, takeFound, takeMade } from "./allocation.ts";
 import { listAllocations, type MemoryAllocations } from "./allocations.ts";
 import {
   checkBoolean,
   checkBytes,
   checkId,
   checkObject,
+  checkRequest,
   checkType,
-  checkWhole,
   quote,
 } from "./arguments.ts";
 import {
@@ -28,7 +28,12 @@ import {
   readDescriptor,
   writePool,
 } from "./descriptor.ts";
-import { AllocationError, PoolAttachError, type PoolError } from "./errors.ts";
+import {
+  AllocationError,
+  type ManagedMemoryError,
+  PoolAttachError,
+  type PoolError,
+} from "./errors.ts";
 import { highHalf, lowHalf } from "./ids.ts";
 import {
   type AllocBlockingOptions,
@@ -49,9 +54,9 @@ import {
   E_STALE,
   OK,
 } from "./status.ts";
+import { actionOf } from "./wait_queue.ts";
 
 const ANY_TYPE = -1;
-
 /** Entries that one native call lists. */
 const LIST_CHUNK = 1024;
 const ENTRY_SIZE = 32;
@@ -495,18 +500,15 @@ export class MemoryPool implements Disposable {
    * ```
    */
   alloc(size: number, type: AllocType = AllocType.DATA): MemoryAlloc {
-    checkWhole(size, 0, "allocate", "the size");
-    checkType(type, "allocate");
+    checkRequest(size, type);
     const handle = this.#handle;
     const attachment = handle.open;
-    if (attachment === null) throw this.#allocRefusal(size);
-    const status = attachment.native.mm_ffi_alloc(
-      attachment.pointer,
-      size,
-      type,
-    );
-    if (status === OK) return takeAllocation(handle, attachment, "maker");
-    throw allocError(status, this.#allocAction(size));
+    if (attachment === null) throw refusalOf(size, handle);
+    const { native, pointer } = attachment;
+    const label = type + 0; // never -0, which Deno would refuse
+    const status = native.mm_ffi_alloc(pointer, size, label);
+    if (status !== OK) throw failureOf(status, size, handle);
+    return takeMade(handle, attachment, label, size + 0);
   }
 
   /**
@@ -544,7 +546,7 @@ export class MemoryPool implements Disposable {
       const wish = toWish(size, options);
       if (wish.signal?.aborted) throw wish.signal.reason;
       const handle = this.#handle;
-      if (handle.open === null) throw this.#allocRefusal(size);
+      if (handle.open === null) throw refusalOf(size, handle);
       return allocWaiting(handle, handle.open, wish);
     } catch (error) {
       return Promise.reject(error);
@@ -582,7 +584,7 @@ export class MemoryPool implements Disposable {
   ): MemoryAlloc {
     const wish = toWish(size, options);
     const handle = this.#handle;
-    if (handle.open === null) throw this.#allocRefusal(size);
+    if (handle.open === null) throw refusalOf(size, handle);
     return allocWaitingSync(handle, handle.open, wish);
   }
 
@@ -810,7 +812,7 @@ export class MemoryPool implements Disposable {
     const attachment = this.#handle.use(action);
     const status = find(attachment, type, id, `${action} a pool`);
     if (status === OK) {
-      return takeAllocation(this.#handle, attachment, "finder");
+      return takeFound(this.#handle, attachment);
     }
     if (status !== E_STALE) {
       throw callError(status, `${action} pool "${this.name}"`);
@@ -958,14 +960,20 @@ export class MemoryPool implements Disposable {
     if (status === OK) return attachment;
     throw callError(status, `${verb} pool "${this.name}"`);
   }
+}
 
-  #allocAction(size: number): string {
-    return `allocate ${size} bytes in pool "${this.name}"`;
-  }
+/** Why memory could not be allocated. */
+function failureOf(
+  status: number,
+  size: number,
+  handle: PoolHandle,
+): ManagedMemoryError {
+  return allocError(status, actionOf(size, handle));
+}
 
-  #allocRefusal(size: number): PoolError {
-    return this.#handle.refusal(this.#allocAction(size));
-  }
+/** Why a handle cannot allocate. */
+function refusalOf(size: number, handle: PoolHandle): PoolError {
+  return handle.refusal(actionOf(size, handle));
 }
 
 /** Reads a descriptor that must be a pool's. */

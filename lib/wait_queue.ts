@@ -6,7 +6,7 @@
 // participants and decides who goes first; see "Waiting, in parts" in
 // csrc/managed_memory.h.
 
-import { type MemoryAlloc, takeAllocation } from "./allocation.ts";
+import { type MemoryAlloc, takeMade } from "./allocation.ts";
 import type { Attachment } from "./attachment.ts";
 import { AllocTimeoutError } from "./errors.ts";
 import type { Wish } from "./options.ts";
@@ -312,10 +312,11 @@ export class WaitQueue {
   }
 
   #grant(request: Request): void {
+    const { handle, wish: { type, size } } = request;
     try {
       this.#decide(
         request,
-        takeAllocation(request.handle, this.attachment, "maker"),
+        takeMade(handle, this.attachment, type, size),
         undefined,
       );
     } catch (error) {

@@ -93,6 +93,32 @@ Deno.test("MemoryPool.alloc() takes a size of 0", () => {
   assertWholeAndEmpty(pool);
 });
 
+Deno.test("MemoryPool.alloc() and its siblings take -0 for 0", async () => {
+  using pool = createPool();
+  for (
+    const allocation of [
+      pool.alloc(-0, -0),
+      pool.allocBlockingSync(-0, { type: -0 }),
+      await pool.allocBlocking(-0, { type: -0, timeout: -0 }),
+    ]
+  ) {
+    assertEquals([allocation.size, allocation.type], [0, 0]);
+  }
+});
+
+Deno.test("MemoryPool.getAllocById() on a pool that came with an allocation gives a handle that holds nothing", () => {
+  const maker = createPool();
+  const [first, second] = [maker.alloc(100), maker.alloc(100)];
+  const serialized = first.serialize();
+  maker.detach();
+  const attached = MemoryAlloc.attach(serialized);
+  const view = bytesOf(attached);
+  attached.pool.getAllocById(AllocType.DATA, second.id).detach();
+  attached.pool.alloc(100).free();
+  assertEquals([attached.isAttached, view.length], [true, 100]);
+  attached.pool.destroy();
+});
+
 Deno.test("MemoryPool.alloc() takes a size of 1", () => {
   using pool = createPool();
   using allocation = pool.alloc(1);
