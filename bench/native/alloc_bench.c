@@ -2,50 +2,12 @@
  *
  *   zig-out/bench/alloc_bench [--rounds N] [MEASURE...]
  */
-#include <unistd.h>
-
-#include "managed_memory.h"
-#include "rounds.h"
-
-typedef uint64_t bench_block;
-
-static mm_pool *pool;
-
-static void need(int status) {
-  if (status == MM_OK) return;
-  fprintf(stderr, "alloc_bench: %s\n", mm_strerror(status));
-  exit(1);
-}
-
-static inline bench_block bench_alloc(size_t size) {
-  mm_allocation allocation;
-  need(mm_alloc(pool, size, MM_TYPE_DATA, &allocation));
-  return allocation.id;
-}
-
-static inline void bench_free(bench_block id) { need(mm_free(pool, id)); }
-
+#include "own_pool.h"
 #include "workloads.h"
 
-#define POOL_SIZE (1ull << 30) /* bytes */
 #define LISTED 100000u
 #define PAGE 1024u /* entries that are listed at a time */
 #define CREATIONS 50u
-
-/* A pool whose name is gone as soon as it is there: nothing is left behind,
- * however this program ends. */
-static mm_pool *create_pool(const char *purpose) {
-  char name[MM_NAME_MAX + 1];
-  snprintf(name, sizeof name, "bench-%s-%ld-%llu", purpose, (long)getpid(),
-           (unsigned long long)now_ns());
-  const mm_pool_options options = {.size = POOL_SIZE, .name = name};
-  mm_pool *created;
-  need(mm_pool_create(&options, &created));
-  char path[MM_NAME_MAX + 64];
-  snprintf(path, sizeof path, "/dev/shm/managed-memory.%s", name);
-  unlink(path);
-  return created;
-}
 
 /* Looks up 10,000 live allocations: ns each. */
 static double find(void) {
@@ -87,7 +49,7 @@ static double create(void) {
   uint64_t total = 0;
   for (size_t i = 0; i < CREATIONS; i++) {
     const uint64_t start = now_ns();
-    mm_pool *created = create_pool("create");
+    mm_pool *created = create_pool("create", POOL_SIZE);
     total += now_ns() - start;
     mm_pool_detach(created);
   }
@@ -99,7 +61,7 @@ int main(int argc, char **argv) {
       {"pair", "ns", pair}, {"batch", "ns", batch}, {"churn", "ns", churn},
       {"find", "ns", find}, {"list", "ns", list},   {"create", "us", create},
   };
-  pool = create_pool("alloc");
+  pool = create_pool("alloc", POOL_SIZE);
   const int code = run_measures(all, sizeof all / sizeof *all, argc, argv);
   mm_pool_detach(pool);
   return code;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define ROUNDS_MAX 1000
+#define MEASURES_MAX 32
 
 /* Something to measure. One call is one round. */
 typedef struct measure {
@@ -31,15 +32,13 @@ static inline double per_operation(uint64_t start, uint64_t end, size_t operatio
   return (double)(end - start) / (double)operations;
 }
 
-static int compare_numbers(const void *a, const void *b) {
+static inline int compare_numbers(const void *a, const void *b) {
   const double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
-static void run_measure(const measure *what, int rounds) {
-  static double values[ROUNDS_MAX], sorted[ROUNDS_MAX];
-  what->round(); /* warms up: caches, and memory that is committed once */
-  for (int i = 0; i < rounds; i++) values[i] = what->round();
+static inline void print_measure(const measure *what, const double *values, int rounds) {
+  static double sorted[ROUNDS_MAX];
   memcpy(sorted, values, (size_t)rounds * sizeof *values);
   qsort(sorted, (size_t)rounds, sizeof *sorted, compare_numbers);
   const double median = (sorted[(rounds - 1) / 2] + sorted[rounds / 2]) / 2;
@@ -47,12 +46,23 @@ static void run_measure(const measure *what, int rounds) {
          what->name, what->unit, median);
   for (int i = 0; i < rounds; i++) printf("%s%.2f", i > 0 ? "," : "", values[i]);
   printf("]}\n");
-  fflush(stdout);
+}
+
+/* The measures take turns, after one round of each that does not count: it warms
+ * up caches, and memory that is committed once. */
+static inline void take_turns(const measure *const *chosen, size_t count, int rounds) {
+  static double values[MEASURES_MAX][ROUNDS_MAX];
+  for (size_t i = 0; i < count; i++) chosen[i]->round();
+  for (int round = 0; round < rounds; round++)
+    for (size_t i = 0; i < count; i++) values[i][round] = chosen[i]->round();
+  for (size_t i = 0; i < count; i++) print_measure(chosen[i], values[i], rounds);
 }
 
 /* Runs what the command line asks for: [--rounds N] [MEASURE...], by default
  * 15 rounds of everything. The program's exit code. */
-static int run_measures(const measure *all, size_t count, int argc, char **argv) {
+static inline int run_measures(const measure *all, size_t count, int argc, char **argv) {
+  const measure *chosen[MEASURES_MAX];
+  size_t chosen_count = 0;
   int rounds = 15;
   int first = 1;
   if (argc > 2 && strcmp(argv[1], "--rounds") == 0) {
@@ -63,16 +73,21 @@ static int run_measures(const measure *all, size_t count, int argc, char **argv)
     fprintf(stderr, "--rounds must be from 1 to %d\n", ROUNDS_MAX);
     return 2;
   }
-  for (size_t i = 0; first == argc && i < count; i++) run_measure(&all[i], rounds);
+  if (first == argc)
+    while (chosen_count < count) {
+      chosen[chosen_count] = &all[chosen_count];
+      chosen_count++;
+    }
   for (int arg = first; arg < argc; arg++) {
     size_t i = 0;
     while (i < count && strcmp(all[i].name, argv[arg]) != 0) i++;
-    if (i == count) {
+    if (i == count || chosen_count == MEASURES_MAX) {
       fprintf(stderr, "there is no measure \"%s\"\n", argv[arg]);
       return 2;
     }
-    run_measure(&all[i], rounds);
+    chosen[chosen_count++] = &all[i];
   }
+  take_turns(chosen, chosen_count, rounds);
   return 0;
 }
 

@@ -11,22 +11,26 @@
 #include "rounds.h"
 
 #define BLOCK_SIZE 512u /* bytes */
-#define PAIRS 200000u
 #define BATCH 10000u
+
+/* How much one round does, unless that takes too long. */
+#ifndef PAIRS
+#define PAIRS 200000u
 #define BATCHES 10u
 #define CHURN_STEPS 200000u
+#endif
 
 static bench_block live_blocks[BATCH];
 
 /* Allocates and frees one block: ns per pair. */
-static double pair(void) {
+static inline double pair(void) {
   const uint64_t start = now_ns();
   for (size_t i = 0; i < PAIRS; i++) bench_free(bench_alloc(BLOCK_SIZE));
   return per_operation(start, now_ns(), PAIRS);
 }
 
 /* 10,000 allocations, then 10,000 frees: ns per allocation and its free. */
-static double batch(void) {
+static inline double batch(void) {
   const uint64_t start = now_ns();
   for (size_t i = 0; i < BATCHES; i++) {
     for (size_t k = 0; k < BATCH; k++) live_blocks[k] = bench_alloc(BLOCK_SIZE);
@@ -36,7 +40,7 @@ static double batch(void) {
 }
 
 /* The same numbers in every program and round. */
-static uint64_t next_random(uint64_t *state) {
+static inline uint64_t next_random(uint64_t *state) {
   *state ^= *state << 13;
   *state ^= *state >> 7;
   *state ^= *state << 17;
@@ -44,13 +48,13 @@ static uint64_t next_random(uint64_t *state) {
 }
 
 /* 64 B to 8 KiB, each doubling as likely as the other. */
-static size_t random_size(uint64_t *state) {
+static inline size_t random_size(uint64_t *state) {
   const uint64_t least = 64ull << next_random(state) % 7;
   return (size_t)(least + next_random(state) % least);
 }
 
 /* 10,000 live; a random one is freed and another made: ns per exchange. */
-static double churn(void) {
+static inline double churn(void) {
   uint64_t random = 88172645463325252u;
   for (size_t k = 0; k < BATCH; k++)
     live_blocks[k] = bench_alloc(random_size(&random));

@@ -4,6 +4,7 @@
  *   zig-out/bench/boost [--rounds N] [MEASURE...]
  */
 #include <boost/interprocess/managed_shared_memory.hpp>
+#include <cstdint>
 #include <string>
 #include <unistd.h>
 
@@ -19,7 +20,19 @@ static inline bench_block bench_alloc(std::size_t size) {
 
 static inline void bench_free(bench_block block) { segment->deallocate(block); }
 
-#include "../native/workloads.h"
+static inline void bench_join() {}
+static inline void bench_leave() {}
+
+static inline std::uint64_t bench_name(bench_block block) {
+  return static_cast<std::uint64_t>(segment->get_handle_from_address(block));
+}
+
+static inline bench_block bench_named(std::uint64_t name) {
+  return segment->get_address_from_handle(
+      static_cast<ipc::managed_shared_memory::handle_t>(name));
+}
+
+#include "../native/handed.h"
 
 static const std::size_t segment_size = 256u << 20;
 
@@ -28,6 +41,8 @@ int main(int argc, char **argv) {
       {"pair", "ns", pair},
       {"batch", "ns", batch},
       {"churn", "ns", churn},
+      PROCESSES_MEASURES,
+      {"handed", "ns", handed},
   };
   const std::string name = "bench-boost-" + std::to_string(getpid());
   ipc::managed_shared_memory created(ipc::create_only, name.c_str(), segment_size);

@@ -1,0 +1,72 @@
+/* handed.h - blocks that one process allocates and another frees. As for
+ * processes.h, and whoever includes it has also defined
+ *
+ *   bench_name(block)   64 bits that another process understands
+ *   bench_named(name)   the block there
+ */
+#ifndef BENCH_HANDED_H
+#define BENCH_HANDED_H
+
+#include "processes.h"
+
+#define RING 1024u     /* blocks that are on their way at most */
+#define SPINS 200u     /* looks at the ring before others get the processor */
+
+#ifndef HANDED
+#define HANDED 200000u /* blocks of one round */
+#endif
+
+/* Names on their way from one process to the other. */
+typedef struct ring {
+  uint64_t ready; /* whether the freeing process has joined */
+  char line_1[LINE - sizeof(uint64_t)];
+  uint64_t sent; /* how many were put in, ever */
+  char line_2[LINE - sizeof(uint64_t)];
+  uint64_t taken; /* how many of them were freed */
+  char line_3[LINE - sizeof(uint64_t)];
+  uint64_t names[RING];
+} ring;
+
+static inline void await_more_than(const uint64_t *at, uint64_t value) {
+  for (unsigned spins = 0; look(at) <= value; spins++)
+    if (spins >= SPINS) sched_yield();
+}
+
+static inline void free_all(ring *way) {
+  bench_free(bench_alloc(BLOCK_SIZE));
+  show(&way->ready, 1);
+  for (uint64_t i = 0; i < HANDED; i++) {
+    await_more_than(&way->sent, i);
+    bench_free(bench_named(way->names[i % RING]));
+    show(&way->taken, i + 1);
+  }
+}
+
+/* This process allocates, another frees: ns per block. */
+static inline double handed(void) {
+  ring *way = (ring *)share(sizeof *way);
+  if (fork_helper() == 0) {
+    free_all(way);
+    end_helper();
+  }
+  while (look(&way->ready) == 0) {
+    if (waitpid(-1, NULL, WNOHANG) > 0) {
+      fprintf(stderr, "a process of the benchmark could not join\n");
+      exit(1);
+    }
+    sched_yield();
+  }
+  const uint64_t start = now_ns();
+  for (uint64_t i = 0; i < HANDED; i++) {
+    if (i >= RING) await_more_than(&way->taken, i - RING);
+    way->names[i % RING] = bench_name(bench_alloc(BLOCK_SIZE));
+    show(&way->sent, i + 1);
+  }
+  await_more_than(&way->taken, HANDED - 1);
+  const uint64_t end = now_ns();
+  wait_for_helpers(1);
+  munmap(way, sizeof *way);
+  return per_operation(start, end, HANDED);
+}
+
+#endif
