@@ -5,7 +5,7 @@
 export type Round = () => number | Promise<number>;
 
 /**
- * Runs all rounds in turns, after one of each that does not count.
+ * Runs all rounds in turns. Each warms up by itself.
  *
  * @param rounds What to measure, by name.
  * @param times How often.
@@ -17,11 +17,8 @@ export async function takeTurns<Name extends string>(
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(rounds) as Name[];
   const entries = names.map((name): [Name, number[]] => [name, []]);
-  for (let time = -1; time < times; time++) {
-    for (const [name, values] of entries) {
-      const value = await rounds[name]();
-      if (time >= 0) values.push(value);
-    }
+  for (let time = 0; time < times; time++) {
+    for (const [name, values] of entries) values.push(await rounds[name]());
   }
   return Object.fromEntries(entries) as Record<Name, number[]>;
 }
@@ -34,13 +31,18 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * How many times as fast one thing is as another: the median of what each turn
- * says, which a machine that changes its speed disturbs less than a ratio of
- * two medians.
+ * The median of what each turn says, which a machine that changes its speed
+ * disturbs less than a ratio of two medians.
  */
-export function speedup(
-  times: readonly number[],
-  ofOther: readonly number[],
+export function medianRatio(
+  values: readonly number[],
+  toOther: readonly number[],
 ): number {
-  return median(times.map((time, turn) => ofOther[turn]! / time));
+  return median(values.map((value, turn) => value / toOther[turn]!));
+}
+
+/** The value that this share of the values does not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!;
 }
