@@ -78,7 +78,7 @@ const PANELS: readonly Panel[] = [
 const WIDTH = 760;
 const MARGIN = 20;
 /** Where bars begin, and how long the longest is. */
-const [BARS_X, BARS_WIDTH] = [230, 420];
+const [BARS_X, BARS_WIDTH] = [258, 402];
 const [TITLE_HEIGHT, BAR_HEIGHT, BAR_STEP, PANEL_GAP] = [28, 16, 22, 18];
 /** Bars begin this many powers of ten below the shortest value. */
 const SHORTEST = 0.35;
@@ -107,7 +107,7 @@ export function toChart({ figures, machine, date, rounds }: Results): string {
     const bars = panel.bars.flatMap((bar) => {
       const series = figures[bar.figure];
       return series ? [{ ...bar, series, value: median(series.values) }] : [];
-    });
+    }).sort((a, b) => a.value - b.value);
     if (bars.length === 0) continue;
     parts.push(text(MARGIN, y + 14, panel.title, "title"));
     y += TITLE_HEIGHT;

@@ -10,10 +10,12 @@
 #include "processes.h"
 
 #define RING 1024u     /* blocks that are on their way at most */
+#define TOGETHER 64u   /* of them are shown to the other process at a time, so
+                          that the ring is not what is measured */
 #define SPINS 200u     /* looks at the ring before others get the processor */
 
 #ifndef HANDED
-#define HANDED 200000u /* blocks of one round */
+#define HANDED 204800u /* blocks of one round, a multiple of TOGETHER */
 #endif
 
 /* Names on their way from one process to the other. */
@@ -35,10 +37,11 @@ static inline void await_more_than(const uint64_t *at, uint64_t value) {
 static inline void free_all(ring *way) {
   bench_free(bench_alloc(BLOCK_SIZE));
   show(&way->ready, 1);
-  for (uint64_t i = 0; i < HANDED; i++) {
+  for (uint64_t i = 0; i < HANDED;) {
     await_more_than(&way->sent, i);
-    bench_free(bench_named(way->names[i % RING]));
-    show(&way->taken, i + 1);
+    for (const uint64_t end = i + TOGETHER; i < end; i++)
+      bench_free(bench_named(way->names[i % RING]));
+    show(&way->taken, i);
   }
 }
 
@@ -57,10 +60,11 @@ static inline double handed(void) {
     sched_yield();
   }
   const uint64_t start = now_ns();
-  for (uint64_t i = 0; i < HANDED; i++) {
+  for (uint64_t i = 0; i < HANDED;) {
     if (i >= RING) await_more_than(&way->taken, i - RING);
-    way->names[i % RING] = bench_name(bench_alloc(BLOCK_SIZE));
-    show(&way->sent, i + 1);
+    for (const uint64_t end = i + TOGETHER; i < end; i++)
+      way->names[i % RING] = bench_name(bench_alloc(BLOCK_SIZE));
+    show(&way->sent, i);
   }
   await_more_than(&way->taken, HANDED - 1);
   const uint64_t end = now_ns();

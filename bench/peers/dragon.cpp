@@ -49,7 +49,7 @@ static inline bench_block bench_named(std::uint64_t id) {
 #define PAIRS 20000u
 #define BATCHES 1u
 #define CHURN_STEPS 20000u
-#define HANDED 20000u
+#define HANDED 20480u
 
 #include "../native/handed.h"
 
