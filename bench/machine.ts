@@ -8,6 +8,8 @@ export interface Machine {
   readonly deno: string;
   readonly v8: string;
   readonly memoryGiB: number;
+  /** Processes that wanted a core in the minute before. */
+  readonly load: number;
   /** What the system grants to shared memory: one of always, within_size, advise, never, deny, force. */
   readonly hugePages: string;
 }
@@ -23,8 +25,14 @@ export function thisMachine(): Machine {
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     memoryGiB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
+    load: Deno.loadavg()[0]!,
     hugePages: hugePages(),
   };
+}
+
+/** Whether others leave too little of it for figures that mean something. */
+export function isBusy({ load, cores }: Machine): boolean {
+  return load > cores / 4;
 }
 
 function cpu(): string {

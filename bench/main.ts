@@ -3,7 +3,7 @@
 //
 //   deno task bench [--quick] [--check] [--rounds N] [--output FOLDER] [SECTION...]
 
-import { thisMachine } from "./machine.ts";
+import { isBusy, thisMachine } from "./machine.ts";
 import { type Options, readOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { type Places, type Results, writeResults } from "./results.ts";
@@ -53,6 +53,14 @@ function placesOf({ output, isQuick, sections }: Options): Places {
 async function measure(options: Options): Promise<Results> {
   const { rounds, isQuick, sections } = options;
   const context = { rounds, isQuick, peers: new Peers({ isQuick }) };
+  const machine = thisMachine();
+  if (isBusy(machine)) {
+    console.error(
+      `This machine is busy (load ${
+        machine.load.toFixed(1)
+      }): figures will be worse than the truth`,
+    );
+  }
   const measured = new Map<string, Section>();
   for (const name of sections) {
     console.error(`Measuring: ${name}`);
@@ -63,7 +71,7 @@ async function measure(options: Options): Promise<Results> {
     .map(([name, { course }]) => [name, course]);
   return {
     date: new Date().toISOString(),
-    machine: thisMachine(),
+    machine,
     rounds,
     isQuick,
     sections,
@@ -77,10 +85,11 @@ async function measure(options: Options): Promise<Results> {
 async function main(args: readonly string[]): Promise<boolean> {
   const options = readOptions(args, Object.keys(SECTIONS));
   const results = await measure(options);
-  const { cores, cpu, kernel, deno, hugePages } = results.machine;
+  const { cores, cpu, kernel, deno, hugePages, load } = results.machine;
   console.log(
     `${cores} cores, ${cpu}, Linux ${kernel}, Deno ${deno}, ` +
-      `huge pages for shared memory: ${hugePages}; ` +
+      `huge pages for shared memory: ${hugePages}, ` +
+      `load before: ${load.toFixed(1)}; ` +
       `medians of ${results.rounds} interleaved rounds\n`,
   );
   console.log(toTable(results.rows));

@@ -195,6 +195,7 @@ Deno.test("toChart() draws what was measured, and nothing else", () => {
       deno: "2",
       v8: "1",
       memoryGiB: 1,
+      load: 0,
       hugePages: "never",
     },
     rounds: 5,
