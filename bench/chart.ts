@@ -30,6 +30,7 @@ function handPanel(size: string): Panel {
     title: `Hand ${size} to another Deno process and back, every page touched`,
     bars: [
       own("managed-memory", figure("managed-memory")),
+      own("... allocated anew", figure("managed-memory, allocated anew")),
       ...[
         "temporary file",
         "Unix socket",

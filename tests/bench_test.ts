@@ -101,6 +101,7 @@ permittedTest(
     const ways = output.trim().split("\n").map((line) => JSON.parse(line));
     assertEquals(ways.map(({ way }) => way), [
       "managed-memory",
+      "managed-memory, allocated anew",
       "pipe",
       "named pipe",
       "Unix socket",

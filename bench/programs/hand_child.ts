@@ -11,7 +11,17 @@ const DESCRIPTOR_MAX = 1408;
 const SIGNAL = new Uint8Array(1);
 
 const ENDS: Record<string, (...args: string[]) => void | Promise<void>> = {
-  "managed-memory"(folder, pool) {
+  "managed-memory"(folder, descriptor) {
+    using allocation = MemoryAlloc.attach(Uint8Array.fromHex(descriptor!));
+    const bytes = new Uint8Array(allocation.getMemview());
+    const ends = joinPipes(folder!);
+    while (ends.receive(SIGNAL)) {
+      restamp(bytes);
+      ends.send(SIGNAL);
+    }
+  },
+
+  "managed-memory, allocated anew"(folder, pool) {
     using _ = MemoryPool.attach(Uint8Array.fromHex(pool!));
     const ends = joinPipes(folder!);
     const message = new Uint8Array(DESCRIPTOR_MAX);

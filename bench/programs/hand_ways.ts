@@ -36,12 +36,36 @@ const SIGNAL = new Uint8Array(1);
 const SPARE = MIB;
 
 export const WAYS: Record<string, Start> = {
-  /** This module: an allocation, of which only the descriptor travels. */
+  /** This module: both have the allocation, and tell each other whose turn it is. */
   async "managed-memory"({ size }) {
+    const { pool, unname } = createNamedPool(size + SPARE);
+    const allocation = pool.alloc(size);
+    const bytes = new Uint8Array(allocation.getMemview());
+    const descriptor = allocation.serialize().toHex();
+    const ends = await makePipes((folder) =>
+      startChild("managed-memory", folder, descriptor)
+    );
+    await unname();
+    return {
+      hand() {
+        stamp(bytes, SENT);
+        ends.send(SIGNAL);
+        ends.receive(SIGNAL);
+        verify(bytes, RETURNED);
+      },
+      close() {
+        ends.close();
+        pool.detach();
+      },
+    };
+  },
+
+  /** The same with an allocation of its own each time, of which the descriptor travels. */
+  async "managed-memory, allocated anew"({ size }) {
     const { pool, unname } = createNamedPool(size + SPARE);
     const descriptor = pool.serialize().toHex();
     const ends = await makePipes((folder) =>
-      startChild("managed-memory", folder, descriptor)
+      startChild("managed-memory, allocated anew", folder, descriptor)
     );
     await unname();
     return {
