@@ -5,21 +5,24 @@
 //
 // Prints a line of JSON per way: `{ way, rounds }`, in microseconds.
 
+import { median } from "../rounds.ts";
 import { Buffers, type Way, WAYS } from "./hand_ways.ts";
 
 /** Milliseconds of a round and of warming up: as often as fits, but not less than that. */
 const ROUND = 50;
 const [WARM_UP, WARM_UPS] = [200, 3];
 
-/** Microseconds of once there and back. */
+/** Microseconds of once there and back: the median, which an interruption of the machine's does not spoil. */
 async function measure(way: Way, time: number, least: number): Promise<number> {
-  const start = performance.now();
-  let count = 0;
-  while (count < least || performance.now() - start < time) {
+  const values: number[] = [];
+  const begin = performance.now();
+  for (let now = begin; values.length < least || now - begin < time;) {
+    const start = now;
     await way.hand();
-    count++;
+    now = performance.now();
+    values.push((now - start) * 1000);
   }
-  return (performance.now() - start) * 1000 / count;
+  return median(values);
 }
 
 const [size, rounds] = Deno.args.map(Number) as [number, number];
