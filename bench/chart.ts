@@ -30,7 +30,10 @@ function handPanel(size: string): Panel {
     title: `Hand ${size} to another Deno process and back, every page touched`,
     bars: [
       own("managed-memory", figure("managed-memory")),
-      own("... allocated anew", figure("managed-memory, allocated anew")),
+      own(
+        "managed-memory, allocated anew",
+        figure("managed-memory, allocated anew"),
+      ),
       ...[
         "temporary file",
         "Unix socket",
@@ -79,7 +82,7 @@ const PANELS: readonly Panel[] = [
 const WIDTH = 760;
 const MARGIN = 20;
 /** Where bars begin, and how long the longest is. */
-const [BARS_X, BARS_WIDTH] = [258, 402];
+const [BARS_X, BARS_WIDTH] = [284, 382];
 const [TITLE_HEIGHT, BAR_HEIGHT, BAR_STEP, PANEL_GAP] = [28, 16, 22, 18];
 /** Bars begin this many powers of ten below the shortest value. */
 const SHORTEST = 0.35;
