@@ -7,6 +7,7 @@ import { isBusy, thisMachine } from "./machine.ts";
 import { type Options, readOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { type Places, type Results, writeResults } from "./results.ts";
+import { measureBaseline } from "./rows/baseline.ts";
 import { measureCreation } from "./rows/creation.ts";
 import { measureFill } from "./rows/fill.ts";
 import { measureHand } from "./rows/hand.ts";
@@ -27,7 +28,10 @@ const SECTIONS: Record<string, (context: Context) => Promise<Section>> = {
   live: measureLive,
   fill: measureFill,
   hand: measureHand,
+  baseline: measureBaseline,
 };
+/** What runs if no section is named. The baseline is made of the others' rows. */
+const USUAL = Object.keys(SECTIONS).filter((name) => name !== "baseline");
 
 const ROOT = new URL("../", import.meta.url);
 const KEPT: Places = {
@@ -38,8 +42,7 @@ const PASSING = new URL("zig-out/bench/", ROOT);
 
 /** Only a full run replaces what the repository shows. */
 function placesOf({ output, isQuick, sections }: Options): Places {
-  const isFull = !isQuick &&
-    sections.length === Object.keys(SECTIONS).length;
+  const isFull = !isQuick && sections === USUAL;
   if (output === undefined && isFull) return KEPT;
   const folder = output === undefined
     ? PASSING
@@ -83,7 +86,7 @@ async function measure(options: Options): Promise<Results> {
 
 /** Whether no target was missed. */
 async function main(args: readonly string[]): Promise<boolean> {
-  const options = readOptions(args, Object.keys(SECTIONS));
+  const options = readOptions(args, Object.keys(SECTIONS), USUAL);
   const results = await measure(options);
   const { cores, cpu, kernel, deno, hugePages, load } = results.machine;
   console.log(

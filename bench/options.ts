@@ -19,13 +19,15 @@ export interface Options {
  * Reads `[--quick] [--check] [--rounds N] [--output FOLDER] [SECTION...]`.
  *
  * @param args The arguments.
- * @param all The sections that there are, which is what runs if none is named.
+ * @param all The sections that there are.
+ * @param usual Those that run if none is named.
  * @returns What they say.
  * @throws {Error} If they say something else.
  */
 export function readOptions(
   args: readonly string[],
   all: readonly string[],
+  usual: readonly string[],
 ): Options {
   let isQuick = false, isCheck = false;
   let rounds: number | undefined, output: string | undefined;
@@ -48,7 +50,7 @@ export function readOptions(
     isQuick,
     isCheck,
     output,
-    sections: sections.length === 0 ? all : sections,
+    sections: sections.length === 0 ? usual : sections,
   };
 }
 

@@ -220,25 +220,30 @@ Deno.test("median(), medianRatio() and quantile() of rounds", () => {
 });
 
 Deno.test("readOptions() of the benchmarks reads flags and sections", () => {
-  const all = ["native", "hand"];
-  assertEquals(readOptions([], all), {
+  const usual = ["native", "hand"];
+  const all = [...usual, "baseline"];
+  assertEquals(readOptions([], all, usual), {
     rounds: 11,
     isQuick: false,
     isCheck: false,
     output: undefined,
-    sections: all,
+    sections: usual,
   });
   assertEquals(
-    readOptions(["--quick", "--check", "--rounds", "5", "hand"], all),
+    readOptions(
+      ["--quick", "--check", "--rounds", "5", "baseline"],
+      all,
+      usual,
+    ),
     {
       rounds: 5,
       isQuick: true,
       isCheck: true,
       output: undefined,
-      sections: ["hand"],
+      sections: ["baseline"],
     },
   );
   for (const args of [["--what"], ["pipes"], ["--rounds", "0"], ["--output"]]) {
-    assertThrows(() => readOptions(args, all), Error);
+    assertThrows(() => readOptions(args, all, usual), Error);
   }
 });
