@@ -48,9 +48,9 @@ static inline void free_all(ring *way) {
 /* This process allocates, another frees: ns per block. */
 static inline double handed(void) {
   ring *way = (ring *)share(sizeof *way);
-  if (fork_helper() == 0) {
+  if (fork_worker() == 0) {
     free_all(way);
-    end_helper();
+    end_worker();
   }
   while (look(&way->ready) == 0) {
     if (waitpid(-1, NULL, WNOHANG) > 0) {
@@ -68,7 +68,7 @@ static inline double handed(void) {
   }
   await_more_than(&way->taken, HANDED - 1);
   const uint64_t end = now_ns();
-  wait_for_helpers(1);
+  wait_for_workers(1);
   munmap(way, sizeof *way);
   return per_operation(start, end, HANDED);
 }

@@ -65,7 +65,7 @@ static inline void *share(size_t size) {
 }
 
 /* fork() whose child ends with its parent. */
-static inline pid_t fork_helper(void) {
+static inline pid_t fork_worker(void) {
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) give_up("fork");
@@ -77,13 +77,13 @@ static inline pid_t fork_helper(void) {
   return child;
 }
 
-static inline void end_helper(void) {
+static inline void end_worker(void) {
   bench_leave();
   _exit(0);
 }
 
 /* Waits until that many children have ended, well. */
-static inline void wait_for_helpers(unsigned count) {
+static inline void wait_for_workers(unsigned count) {
   while (count-- > 0) {
     int status;
     if (wait(&status) < 0) give_up("wait");
@@ -129,9 +129,9 @@ static inline double together(unsigned count) {
   if (count > PROCESSES_MAX) count = PROCESSES_MAX;
   board *all = (board *)share(sizeof *all);
   for (unsigned self = 0; self < count; self++) {
-    if (fork_helper() != 0) continue;
+    if (fork_worker() != 0) continue;
     work_until_stopped(all, self);
-    end_helper();
+    end_worker();
   }
   wait_until_ready(all, count);
   show(&all->stage, WORK);
@@ -140,7 +140,7 @@ static inline double together(unsigned count) {
   sleep_ms(WINDOW);
   const uint64_t after = all_pairs(all, count), end = now_ns();
   show(&all->stage, STOP);
-  wait_for_helpers(count);
+  wait_for_workers(count);
   munmap(all, sizeof *all);
   return per_operation(start, end, after > before ? (size_t)(after - before) : 1);
 }
