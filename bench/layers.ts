@@ -12,8 +12,9 @@ import { nativeLibrary } from "../lib/library.ts";
 import { toPlan } from "../lib/options.ts";
 import { fileOf } from "../lib/place.ts";
 import { MemoryAlloc, type MemoryPool } from "../mod.ts";
-import { ownProgram, peerProgram } from "./peers.ts";
+import { Peers } from "./peers.ts";
 import { createPool, MIB } from "./pools.ts";
+import { nativeProgram } from "./programs.ts";
 import { takeTurns } from "./rounds.ts";
 
 const ROUNDS = 10;
@@ -125,12 +126,12 @@ async function measure(name: string): Promise<number> {
 }
 
 async function measureAll(rounds: number): Promise<void> {
-  const library = ownProgram();
-  const boost = await peerProgram("boost");
+  const library = nativeProgram("alloc_bench");
+  const boost = await new Peers({ isQuick: false }).get("boost");
   const programs: Record<string, () => Promise<number>> = {
     "C: mm_alloc + mm_free": () => library.measure("pair"),
   };
-  if (typeof boost !== "string") {
+  if (boost !== undefined) {
     programs["C++: Boost.Interprocess, allocate + deallocate"] = () =>
       boost.measure("pair");
   }
