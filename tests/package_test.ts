@@ -102,14 +102,17 @@ permittedTest(
   ["run", "read"],
   async () => {
     const files = await publishedFiles();
-    const modules = [...Deno.readDirSync(new URL("lib/", ROOT))]
-      .filter(({ isFile }) => isFile).map(({ name }) => `lib/${name}`);
+    const modules = ["lib/", "cli/"].flatMap((folder) =>
+      [...Deno.readDirSync(new URL(folder, ROOT))]
+        .filter(({ isFile }) => isFile).map(({ name }) => folder + name)
+    );
     const natives = ["index", ...Object.keys(NATIVES)]
       .map((name) => `lib/natives/${name}.ts`);
     const others = [
       "CHANGELOG.md",
       "LICENSE",
       "README.md",
+      "cli.ts",
       "deno.json",
       "mod.ts",
     ];
