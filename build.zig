@@ -270,7 +270,7 @@ fn lto(settings: Settings) std.zig.LtoMode {
 }
 
 fn requireOsLayer(b: *Build, settings: Settings, step: *Build.Step) void {
-    const path = b.fmt("csrc/{s}.c", .{osPrefix(b, settings)});
+    const path = b.fmt("csrc/{s}.c", .{osPrefix(settings)});
     b.build_root.handle.access(b.graph.io, path, .{}) catch {
         step.dependOn(&b.addFail(b.fmt("Cannot build for this target: there is no {s}", .{path})).step);
     };
@@ -340,20 +340,25 @@ fn cFlags(b: *Build, settings: Settings, more: []const []const u8) []const []con
     return std.mem.concat(b.allocator, []const u8, &.{ &c_flags, assertions, build_id, more }) catch @panic("OOM");
 }
 
-/// Everything in csrc/, with the files of one operating system only:
-/// os_linux.c, and whatever else begins with os_linux.
+/// Everything in csrc/, with the files of one operating system only: os_linux.c,
+/// whatever else begins with os_linux, and what POSIX systems share.
 fn librarySources(b: *Build, settings: Settings) Sources {
-    const os_prefix = osPrefix(b, settings);
+    const os_prefix = osPrefix(settings);
+    const is_posix = settings.target.result.os.tag != .windows;
     var files: std.ArrayList([]const u8) = .empty;
     for (filesIn(b, "csrc", ".c")) |file| {
-        const fits = !std.mem.startsWith(u8, file, "os_") or std.mem.startsWith(u8, file, os_prefix);
+        const fits = !std.mem.startsWith(u8, file, "os_") or std.mem.startsWith(u8, file, os_prefix) or
+            (is_posix and std.mem.startsWith(u8, file, "os_posix"));
         if (fits) files.append(b.allocator, file) catch @panic("OOM");
     }
     return .{ .folder = "csrc", .files = files.items };
 }
 
-fn osPrefix(b: *Build, settings: Settings) []const u8 {
-    return b.fmt("os_{t}", .{settings.target.result.os.tag});
+fn osPrefix(settings: Settings) []const u8 {
+    const os = settings.target.result.os.tag;
+    return if (os == .macos) "os_darwin" else switch (os) {
+        inline else => |tag| "os_" ++ @tagName(tag),
+    };
 }
 
 /// A folder's files with this extension, in a fixed order; none if there is no such folder.

@@ -72,12 +72,14 @@ int mm__os_open_for_reading(int directory, const char *name, int *file);
  * none to be had, and after clone() or vfork(), it stays shared. */
 typedef struct mm__os_unshared {
   int file;
+  uint32_t *fork_mark;
   mm__os_file identity; /* of `file`: the program may have closed it */
   struct mm__os_unshared *next;
   struct mm__os_unshared **to_here;
 } mm__os_unshared;
 
-void mm__os_unshare(mm__os_unshared *unshared, int file);
+/* In the child, `fork_mark` becomes 0 as well: see mm__os_fork_mark(). */
+void mm__os_unshare(mm__os_unshared *unshared, int file, uint32_t *fork_mark);
 
 /* Closes the descriptor. */
 void mm__os_close_unshared(mm__os_unshared *unshared);
@@ -113,7 +115,8 @@ int mm__os_map(int file, uint64_t size, void **address);
 void mm__os_unmap(void *address, uint64_t size);
 
 /* A word that is 1, and after it one that is 0; after fork() both are 0 in the
- * child. NULL: no memory. */
+ * child, by mm__os_unshare(), and where the system can do it of itself, also
+ * after clone(). NULL: no memory. */
 uint32_t *mm__os_fork_mark(void);
 void mm__os_fork_mark_free(uint32_t *mark);
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "os.h"
 #include "os_linux_libc.h"
+#include "os_posix.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,10 +28,6 @@
 
 /* ---- Machine ----------------------------------------------------------- */
 
-uint32_t mm__os_page_size(void) { return (uint32_t)sysconf(_SC_PAGESIZE); }
-
-uint32_t mm__os_process_id(void) { return (uint32_t)getpid(); }
-
 uint32_t mm__os_process_namespace(void) {
   struct stat description;
   return mm__libc_fstatat(AT_FDCWD, "/proc/self/ns/pid", &description, 0) == 0
@@ -42,18 +39,6 @@ uint64_t mm__os_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static struct timespec timespec_of(uint64_t nanoseconds) {
-  return (struct timespec){
-      .tv_sec = (time_t)(nanoseconds / 1000000000u),
-      .tv_nsec = (long)(nanoseconds % 1000000000u),
-  };
-}
-
-void mm__os_sleep(uint64_t nanoseconds) {
-  const struct timespec time = timespec_of(nanoseconds);
-  nanosleep(&time, NULL);
 }
 
 int mm__os_random(void *bytes, size_t length) {
@@ -125,20 +110,6 @@ int mm__os_host_identity(uint8_t identity[16]) {
 
 /* ---- Files ------------------------------------------------------------- */
 
-/* Descriptors 0 to 2 are what a program writes its output to. */
-static int beyond_standard(int file, int *result) {
-  if (file < 0) return -errno;
-  if (file <= STDERR_FILENO) {
-    const int moved = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    close(file);
-    if (moved < 0) return -error;
-    file = moved;
-  }
-  *result = file;
-  return 0;
-}
-
 static int is_tmpfs(int file) {
   struct statfs system;
   return fstatfs(file, &system) == 0 && (uint32_t)system.f_type == TMPFS_MAGIC;
@@ -146,7 +117,7 @@ static int is_tmpfs(int file) {
 
 int mm__os_open_directory(const char *path, int *directory) {
   const int status =
-      beyond_standard(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), directory);
+      mm__posix_beyond_standard(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), directory);
   if (status != 0) return status;
   if (is_tmpfs(*directory)) return 0;
   close(*directory);
@@ -168,7 +139,7 @@ int mm__os_create_unnamed(int directory, uint64_t size, int *file) {
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
     return -EFBIG;
   if (size > INT64_MAX) return -EFBIG;
-  const int status = beyond_standard(
+  const int status = mm__posix_beyond_standard(
       openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), file);
   if (status != 0) return status;
   /* The mode, too, because the umask may forbid its owner to open it again. */
@@ -179,7 +150,7 @@ int mm__os_create_unnamed(int directory, uint64_t size, int *file) {
 }
 
 static int open_regular(int directory, const char *name, int access, int *file) {
-  const int status = beyond_standard(
+  const int status = mm__posix_beyond_standard(
       openat(directory, name,
              access | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
       file);
@@ -212,51 +183,12 @@ int mm__os_reopen(int file, int *again) {
   char path[PROC_PATH_SIZE];
   proc_path(file, path);
   const int status =
-      beyond_standard(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), again);
+      mm__posix_beyond_standard(open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), again);
   return status == -ENOENT ? -ENOSYS : status;
 }
 
-/* The only state of this library besides its handles: what a child is to open
- * anew. Nobody forks while it changes. */
-static pthread_mutex_t unshared_lock = PTHREAD_MUTEX_INITIALIZER;
-static mm__os_unshared *first_unshared;
-
-static void before_fork(void) { pthread_mutex_lock(&unshared_lock); }
-
-static void after_fork(void) { pthread_mutex_unlock(&unshared_lock); }
-
-static void in_child(void) {
-  for (const mm__os_unshared *at = first_unshared; at != NULL; at = at->next) {
-    mm__os_file now;
-    int own;
-    if (mm__os_describe(at->file, &now) != 0 || now.inode != at->identity.inode ||
-        now.device != at->identity.device || mm__os_reopen(at->file, &own) != 0)
-      continue;
-    dup3(own, at->file, O_CLOEXEC);
-    close(own);
-  }
-  pthread_mutex_unlock(&unshared_lock);
-}
-
-void mm__os_unshare(mm__os_unshared *unshared, int file) {
-  static uint32_t is_watched;
-  if (__atomic_exchange_n(&is_watched, 1, __ATOMIC_ACQ_REL) == 0)
-    mm__libc_atfork(before_fork, after_fork, in_child);
-  pthread_mutex_lock(&unshared_lock);
-  *unshared = (mm__os_unshared){
-      .file = file, .next = first_unshared, .to_here = &first_unshared};
-  mm__os_describe(file, &unshared->identity);
-  if (first_unshared != NULL) first_unshared->to_here = &unshared->next;
-  first_unshared = unshared;
-  pthread_mutex_unlock(&unshared_lock);
-}
-
-void mm__os_close_unshared(mm__os_unshared *unshared) {
-  pthread_mutex_lock(&unshared_lock);
-  *unshared->to_here = unshared->next;
-  if (unshared->next != NULL) unshared->next->to_here = unshared->to_here;
-  close(unshared->file);
-  pthread_mutex_unlock(&unshared_lock);
+int mm__posix_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  return mm__libc_atfork(prepare, parent, child);
 }
 
 int mm__os_publish(int file, int directory, const char *name, uint32_t mode) {
@@ -276,34 +208,6 @@ int mm__os_unlink(int file, int directory, const char *name) {
   return unlinkat(directory, name, 0) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-int mm__os_each_name(int directory, const char *prefix,
-                     int (*visit)(void *context, const char *name),
-                     void *context) {
-  const int readable =
-      openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (readable < 0) return -errno;
-  DIR *stream = fdopendir(readable);
-  if (stream == NULL) {
-    const int error = errno;
-    close(readable);
-    return -error;
-  }
-  const size_t length = strlen(prefix);
-  int answer = 0;
-  while (answer == 0) {
-    errno = 0;
-    const struct dirent *entry = readdir(stream);
-    if (entry == NULL) {
-      answer = -errno;
-      break;
-    }
-    if (strncmp(entry->d_name, prefix, length) == 0)
-      answer = visit(context, entry->d_name);
-  }
-  closedir(stream);
-  return answer;
-}
-
 int mm__os_describe(int file, mm__os_file *description) {
   struct stat status;
   if (mm__libc_fstat(file, &status) != 0) return -errno;
@@ -314,21 +218,6 @@ int mm__os_describe(int file, mm__os_file *description) {
   description->committed = (uint64_t)status.st_blocks * 512;
   return 0;
 }
-
-int mm__os_read(int file, void *bytes, size_t length, uint64_t offset) {
-  uint8_t *at = bytes;
-  while (length > 0) {
-    const ssize_t got = pread(file, at, length, (off_t)offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got < 0 ? -errno : -EIO;
-    at += got;
-    offset += (uint64_t)got;
-    length -= (size_t)got;
-  }
-  return 0;
-}
-
-void mm__os_close(int file) { close(file); }
 
 int mm__os_commit(int file, uint64_t offset, uint64_t length) {
   while (fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) != 0)
@@ -362,7 +251,7 @@ uint32_t *mm__os_fork_mark(void) {
   void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return NULL;
-  /* Before Linux 4.14 a child cannot be told apart; it must not go on then. */
+  /* Before Linux 4.14 only mm__os_unshare() does this. */
   madvise(page, size, MADV_WIPEONFORK);
   uint32_t *mark = page;
   *mark = 1;
@@ -371,43 +260,10 @@ uint32_t *mm__os_fork_mark(void) {
 
 void mm__os_fork_mark_free(uint32_t *mark) { munmap(mark, mm__os_page_size()); }
 
-/* ---- Locks on bytes of a file ------------------------------------------ */
-
-static int byte_lock(int file, int command, short type, uint64_t offset,
-                     uint64_t length, struct flock *lock) {
-  memset(lock, 0, sizeof *lock);
-  lock->l_type = type;
-  lock->l_whence = SEEK_SET;
-  lock->l_start = (off_t)offset;
-  lock->l_len = (off_t)length;
-  while (fcntl(file, command, lock) != 0)
-    if (errno != EINTR) return -errno;
-  return 0;
-}
-
-int mm__os_lock_byte(int file, uint64_t offset) {
-  struct flock lock;
-  const int status = byte_lock(file, F_OFD_SETLK, F_WRLCK, offset, 1, &lock);
-  return status == -EACCES ? -EAGAIN : status;
-}
-
-void mm__os_unlock_byte(int file, uint64_t offset) {
-  struct flock lock;
-  byte_lock(file, F_OFD_SETLK, F_UNLCK, offset, 1, &lock);
-}
-
-int mm__os_is_locked(int file, uint64_t offset, uint64_t length) {
-  struct flock lock;
-  const int status =
-      byte_lock(file, F_OFD_GETLK, F_WRLCK, offset, length, &lock);
-  if (status != 0) return status;
-  return lock.l_type != F_UNLCK;
-}
-
 /* ---- Sleeping on a word ------------------------------------------------ */
 
 void mm__os_wait(uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
-  const struct timespec time = timespec_of(nanoseconds);
+  const struct timespec time = mm__posix_timespec(nanoseconds);
   syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0);
 }
 

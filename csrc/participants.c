@@ -87,7 +87,7 @@ int mm__participant_open(mm_pool *pool, int mapped) {
   const int error = mm__os_reopen(mapped, &file);
   if (error != 0) return error;
   pool->file = file;
-  mm__os_unshare(&pool->unshared, file);
+  mm__os_unshare(&pool->unshared, file, pool->fork_mark);
   return 0;
 }
 
@@ -132,7 +132,7 @@ int mm__participant_rejoin(mm_pool *pool) {
   if (error != 0) return error == -ENOSYS ? MM_E_NO_PROC : MM_E_SYSTEM(-error);
   mm__participant_close(pool); /* it may still be shared with the parent */
   pool->file = own;
-  mm__os_unshare(&pool->unshared, own);
+  mm__os_unshare(&pool->unshared, own, pool->fork_mark);
   const int status = mm__participant_join(pool);
   if (status == MM_OK) mm__store(pool->fork_mark, 1u);
   return status;

@@ -117,7 +117,7 @@ async function compileAll(): Promise<void> {
   await Deno.mkdir(objects, { recursive: true });
   const library = (await filesIn("csrc/")).filter((name) =>
     name.endsWith(".c") &&
-    (!name.startsWith("os_") || name.startsWith("os_linux"))
+    (!name.startsWith("os_") || /^os_(linux|posix)/.test(name))
   );
   const own = [...new Set(Object.values(PROGRAMS).flat())];
   const objectOf = (folder: string, name: string) =>
