@@ -23,6 +23,29 @@ const c_flags = [_][]const u8{
     "-Werror",
 };
 
+/// The C tests that do without fork(), and so run on every system, and what they
+/// share. In some of them single cases need it, and are skipped elsewhere.
+const portable_tests = [_][]const u8{
+    "cache_test.c",
+    "descriptor_test.c",
+    "geometry_test.c",
+    "heap_churn_test.c",
+    "heap_grow_test.c",
+    "heap_test.c",
+    "index_test.c",
+    "manifest_test.c",
+    "park_test.c",
+    "races_test.c",
+    "rebuild_test.c",
+    "system_test.c",
+    "threads_test.c",
+    "wait_test.c",
+    "harness.c",
+    "harness_windows.c",
+    "heap_fixture.c",
+    "waiting_room.c",
+};
+
 const library_file = "libmanaged_memory.so";
 
 const Sanitizer = enum { none, address, thread, undefined };
@@ -75,7 +98,7 @@ pub fn build(b: *Build) void {
 
     const install = b.getInstallStep();
     const shared = sharedLibrary(b, library);
-    install.dependOn(&b.addInstallLibFile(shared, library_file).step);
+    install.dependOn(&b.addInstallLibFile(shared, libraryFile(library)).step);
     install.dependOn(&b.addInstallHeaderFile(b.path("csrc/managed_memory.h"), "managed_memory.h").step);
     addReleaseStep(b);
     addTestSteps(b, tests);
@@ -109,14 +132,15 @@ fn addReleaseStep(b: *Build) void {
     const release = b.step("release", "Build the library for every release target into zig-out/release/TARGET/");
     for (release_targets) |target| {
         const query = std.Target.Query.parse(.{ .arch_os_abi = target }) catch @panic("bad release target");
-        const library = sharedLibrary(b, .{
+        const settings: Settings = .{
             .target = b.resolveTargetQuery(query),
             .optimize = .ReleaseFast,
             .assertions = false,
             .strip = true,
             .build_id = build_id,
-        });
-        release.dependOn(&b.addInstallFile(library, b.fmt("release/{s}/{s}", .{ target, library_file })).step);
+        };
+        const library = sharedLibrary(b, settings);
+        release.dependOn(&b.addInstallFile(library, b.fmt("release/{s}/{s}", .{ target, libraryFile(settings) })).step);
     }
 }
 
@@ -127,9 +151,11 @@ fn addTestSteps(b: *Build, settings: Settings) void {
     for (filesIn(b, folder, ".c")) |file| {
         if (!isTest(file)) continue;
         if (settings.sanitizer != .none and countsInstructions(file)) continue;
+        if (!runsOn(settings, file)) continue;
         const program = testProgram(b, settings, folder, file);
         const name = stem(file);
-        programs.dependOn(&b.addInstallFile(program, b.fmt("tests/{s}", .{name})).step);
+        const extension = settings.target.result.exeFileExt();
+        programs.dependOn(&b.addInstallFile(program, b.fmt("tests/{s}{s}", .{ name, extension })).step);
 
         const run = Build.Step.Run.create(b, b.fmt("run {s}", .{name}));
         run.addFileArg(program);
@@ -153,9 +179,16 @@ fn testProgram(b: *Build, settings: Settings, folder: []const u8, file: []const 
     var own: std.ArrayList([]const u8) = .empty;
     own.append(b.allocator, file) catch @panic("OOM");
     for (filesIn(b, folder, ".c")) |helper| {
-        if (!isTest(helper)) own.append(b.allocator, helper) catch @panic("OOM");
+        if (!isTest(helper) and runsOn(settings, helper)) own.append(b.allocator, helper) catch @panic("OOM");
     }
     return executable(b, settings, folder, own.items);
+}
+
+/// Whether a file of tests/native/ is for this system.
+fn runsOn(settings: Settings, file: []const u8) bool {
+    if (settings.target.result.os.tag != .windows) return !std.mem.eql(u8, file, "harness_windows.c");
+    for (portable_tests) |portable| if (std.mem.eql(u8, file, portable)) return true;
+    return false;
 }
 
 /// Tests that stop a process after each of its instructions. A sanitizer's own
@@ -214,9 +247,19 @@ fn cpu(b: *Build, settings: Settings) []const u8 {
     return settings.target.query.serializeCpuAlloc(b.allocator) catch @panic("OOM");
 }
 
+/// What the system calls a shared library.
+fn libraryFile(settings: Settings) []const u8 {
+    return switch (settings.target.result.os.tag) {
+        .windows => "managed_memory.dll",
+        .macos => "libmanaged_memory.dylib",
+        else => library_file,
+    };
+}
+
 /// `std.Build` cannot ask for `-z nodelete`, so the link is a command of its
 /// own. Without that flag Deno unloads the library at the end of a Worker,
-/// under a call that another thread may still be in.
+/// under a call that another thread may still be in. (Where there is no such
+/// flag, os_*.c sees to it.)
 fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
     const link = b.addSystemCommand(&.{
         b.graph.zig_exe,
@@ -224,23 +267,25 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
         "-dynamic",
         "--name",
         "managed_memory",
-        b.fmt("-fsoname={s}", .{soname(b, settings)}),
         "-target",
         triple(b, settings),
         b.fmt("-mcpu={s}", .{cpu(b, settings)}),
         b.fmt("-O{t}", .{settings.optimize}),
         if (settings.strip) "-fstrip" else "-fno-strip",
-        "-z",
-        "nodelete",
     });
     // On Linux without naming a libc or versions of its functions: those that the
     // process has already are found, so that one library does for glibc and musl.
     // That none but common ones are asked for is tested.
-    link.addArgs(if (settings.target.result.os.tag == .linux)
-        &.{ "-fno-compiler-rt", "-fallow-shlib-undefined" }
-    else
-        &.{ "-lc", "-z", "defs" });
-    link.setName(b.fmt("link {s}", .{library_file}));
+    link.addArgs(if (settings.target.result.os.tag == .linux) &.{
+        b.fmt("-fsoname={s}", .{soname(b, settings)}),
+        "-z",
+        "nodelete",
+        "-fno-compiler-rt",
+        "-fallow-shlib-undefined",
+    } else &.{"-lc"});
+    for (systemLibraries(settings)) |name| link.addArg(b.fmt("-l{s}", .{name}));
+    const file_name = libraryFile(settings);
+    link.setName(b.fmt("link {s}", .{file_name}));
     requireOsLayer(b, settings, &link.step);
     // An object for each file: of several in one, Zig keeps only the first under LTO.
     for (librarySources(b, settings).files) |file| {
@@ -253,7 +298,7 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
         object.lto = lto(settings);
         link.addArtifactArg(object);
     }
-    return link.addPrefixedOutputFileArg("-femit-bin=", library_file);
+    return link.addPrefixedOutputFileArg("-femit-bin=", file_name);
 }
 
 /// A build with a name has it in its soname: threads of a process find a copy
@@ -320,7 +365,7 @@ fn addressSanitized(b: *Build, name: []const u8, all: []const Sources, flags: []
 }
 
 fn createModule(b: *Build, settings: Settings) *Build.Module {
-    return b.createModule(.{
+    const module = b.createModule(.{
         .target = settings.target,
         .optimize = settings.optimize,
         .link_libc = true,
@@ -329,6 +374,13 @@ fn createModule(b: *Build, settings: Settings) *Build.Module {
         .sanitize_c = if (settings.sanitizer == .undefined) .full else .off,
         .sanitize_thread = settings.sanitizer == .thread,
     });
+    for (systemLibraries(settings)) |library| module.linkSystemLibrary(library, .{});
+    return module;
+}
+
+/// What a system's part of the library needs besides libc.
+fn systemLibraries(settings: Settings) []const []const u8 {
+    return if (settings.target.result.os.tag == .windows) &.{ "advapi32", "bcrypt", "ntdll" } else &.{};
 }
 
 fn cFlags(b: *Build, settings: Settings, more: []const []const u8) []const []const u8 {

@@ -16,12 +16,13 @@ int mm__name_is_valid(const char *name) {
 }
 
 int mm__directory_is_valid(const char *directory) {
-  return directory[0] == '/' &&
+  return mm__os_is_absolute(directory) &&
          strnlen(directory, MM_DIRECTORY_MAX + 1) <= MM_DIRECTORY_MAX;
 }
 
 int mm__directory_is_default(const char *directory) {
-  return strcmp(directory, MM__DEFAULT_DIRECTORY) == 0;
+  return mm__os_default_is_common() &&
+         strcmp(directory, MM__DEFAULT_DIRECTORY) == 0;
 }
 
 void mm__file_name(const char *name, char file_name[MM__FILE_NAME_SIZE]) {

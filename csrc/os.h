@@ -7,8 +7,14 @@
 #ifndef MM_OS_H
 #define MM_OS_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Windows has none: it answers ENOSPC. */
+#ifndef EDQUOT
+#define EDQUOT 10069
+#endif
 
 /* ---- Machine ----------------------------------------------------------- */
 
@@ -34,6 +40,15 @@ int mm__os_host_identity(uint8_t identity[16]);
 
 /* ---- Files ------------------------------------------------------------- */
 
+/* Where files are that nobody named a directory for. Lives for ever. */
+const char *mm__os_default_directory(void);
+
+/* 1 if that is the same for all processes of this host. */
+int mm__os_default_is_common(void);
+
+/* 1 if a path says where it begins, whatever the process's own directory is. */
+int mm__os_is_absolute(const char *path);
+
 /* Which file a descriptor leads to. */
 typedef struct mm__os_file {
   uint64_t device;
@@ -43,15 +58,18 @@ typedef struct mm__os_file {
   uint64_t committed; /* bytes of memory that it has */
 } mm__os_file;
 
-/* Opens a directory for use in the functions below. -ENOTSUP: not a tmpfs. */
+/* Opens a directory for use in the functions below. -ENOTSUP: its files cannot be
+ * shared memory. On Linux it must be a tmpfs, elsewhere a disk of this host. */
 int mm__os_open_directory(const char *path, int *directory);
 
 /* Bytes that the directory's file system could hold when empty; UINT64_MAX:
  * without a limit. */
 int mm__os_capacity(int directory, uint64_t *bytes);
 
-/* Makes a file without a name, `size` bytes long, all holes. -EFBIG where a
- * limit of the process forbids it. */
+/* Makes a file without a name (or one that no other function shows), `size` bytes
+ * long. On Linux it is all holes; elsewhere, where holes cannot be filled safely
+ * later, it takes up its whole size at once, or -ENOSPC. -EFBIG where a limit of
+ * the process or the system forbids it. */
 int mm__os_create_unnamed(int directory, uint64_t size, int *file);
 
 /* Calls `visit` with each name in the directory that begins with `prefix`, until
@@ -61,7 +79,7 @@ int mm__os_each_name(int directory, const char *prefix,
                      void *context);
 
 /* Opens a regular file for reading and writing. Never follows a symbolic link,
- * never blocks. -EINVAL: not a regular file, or not on a tmpfs. */
+ * never blocks. -EINVAL: not a regular file, or, on Linux, not on a tmpfs. */
 int mm__os_open(int directory, const char *name, int *file);
 
 /* As mm__os_open(), for reading only. */
@@ -88,7 +106,8 @@ void mm__os_close_unshared(mm__os_unshared *unshared);
  * -ENOSYS: the system has no way to (no /proc). */
 int mm__os_reopen(int file, int *again);
 
-/* Gives the file its exact mode and then its name. -EEXIST. */
+/* Gives the file its exact mode (which Windows does not know) and then its name.
+ * -EEXIST. */
 int mm__os_publish(int file, int directory, const char *name, uint32_t mode);
 
 /* Removes the name, if it still leads to the file. 0 also if it does not. */
@@ -130,7 +149,8 @@ int mm__os_lock_byte(int file, uint64_t offset);
 
 void mm__os_unlock_byte(int file, uint64_t offset);
 
-/* 1 if another description holds a lock in the range, 0 if none does. */
+/* 1 if another description holds a lock in the range, 0 if none does. Not for
+ * bytes that `file` itself has locked. */
 int mm__os_is_locked(int file, uint64_t offset, uint64_t length);
 
 /* ---- Sleeping on a word ------------------------------------------------ */

@@ -110,6 +110,10 @@ int mm__os_host_identity(uint8_t identity[16]) {
 
 /* ---- Files ------------------------------------------------------------- */
 
+const char *mm__os_default_directory(void) { return "/dev/shm"; }
+
+int mm__os_default_is_common(void) { return 1; }
+
 static int is_tmpfs(int file) {
   struct statfs system;
   return fstatfs(file, &system) == 0 && (uint32_t)system.f_type == TMPFS_MAGIC;

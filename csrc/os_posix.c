@@ -30,6 +30,8 @@ void mm__os_sleep(uint64_t nanoseconds) {
 
 /* ---- Files ------------------------------------------------------------- */
 
+int mm__os_is_absolute(const char *path) { return path[0] == '/'; }
+
 int mm__posix_beyond_standard(int file, int *result) {
   if (file < 0) return -errno;
   if (file <= STDERR_FILENO) {

@@ -121,9 +121,9 @@ static int create_in(int directory, const mm_pool_options *options,
     char file_name[MM__FILE_NAME_SIZE];
     mm__file_name(options->name, file_name);
     const uint32_t mode = options->mode == 0 ? 0600u : options->mode & 0777u;
-    error = mm__os_publish(mapped, directory, file_name, mode);
+    error = mm__os_publish(pool->file, directory, file_name, mode);
     if (error == -EEXIST && mm__file_finish_destroyed(directory, file_name))
-      error = mm__os_publish(mapped, directory, file_name, mode);
+      error = mm__os_publish(pool->file, directory, file_name, mode);
     if (error == -EEXIST)
       status = MM_E_EXISTS;
     else if (error == -ENOENT)

@@ -2,94 +2,23 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "harness_system.h"
 #include "shared.h"
 
 #define SECONDS 20u
-#define EXIT_SKIPPED 77
 
-static int passed, failed;
+static int passed, failed, skipped;
 static char *filter[32];
 static int filters;
 static const char *only; /* the name of the one case that is wanted; NULL: any */
 static int is_list;      /* 1: cases are named, not run */
 
-/* In /dev/shm, everything that this program makes has this in its name. */
-static char mark[40];
-
-/* ---- Cleaning up -------------------------------------------------------- */
-
-static void remove_leftovers_in(const char *parent) {
-  DIR *directory = opendir(parent);
-  if (directory == NULL) return;
-  struct dirent *entry;
-  while ((entry = readdir(directory)) != NULL) {
-    if (strstr(entry->d_name, mark) == NULL) continue;
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
-    struct stat status;
-    if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-      umount2(path, MNT_DETACH);
-      remove_leftovers_in(path);
-      rmdir(path);
-    } else {
-      unlink(path);
-    }
-  }
-  closedir(directory);
-}
-
-static void remove_leftovers(void) { remove_leftovers_in("/dev/shm"); }
-
-/* Children of a case that died become ours (see below): end them, one by one,
- * by their own ids. */
-static void reap_orphans(void) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-  for (;;) {
-    FILE *file = fopen(path, "r");
-    int child = 0;
-    const int found = file != NULL && fscanf(file, "%d", &child) == 1;
-    if (file != NULL) fclose(file);
-    if (!found) return;
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-  }
-}
-
-/* The case that runs now; 0: none. */
-static volatile pid_t running;
-
-/* The program only ever waits while a case runs: what it does here disturbs
- * nothing. */
-static void clean_up_and_die(int signal_number) {
-  if (running > 0) {
-    kill(running, SIGKILL);
-    waitpid(running, NULL, 0);
-  }
-  reap_orphans();
-  remove_leftovers();
-  signal(signal_number, SIG_DFL);
-  raise(signal_number);
-}
-
-static void clean_up_on(int signal_number) {
-  const struct sigaction action = {.sa_handler = clean_up_and_die};
-  sigaction(signal_number, &action, NULL);
-}
+harness_errand harness_case, harness_role;
 
 /* ---- The program ---------------------------------------------------------- */
 
@@ -102,10 +31,7 @@ static const test_option *option_named(const test_option *options, const char *n
 
 void harness_begin_with(int argc, char **argv, const test_option *options) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  clean_up_on(SIGINT);
-  clean_up_on(SIGTERM);
-  clean_up_on(SIGHUP);
-  snprintf(mark, sizeof mark, "mm-test-%d-", (int)getpid());
+  harness_system_begin();
   for (int at = 1; at < argc; at++) {
     if (argv[at][0] != '-') {
       if (filters < 32) filter[filters++] = argv[at];
@@ -119,10 +45,25 @@ void harness_begin_with(int argc, char **argv, const test_option *options) {
       only = argv[++at];
       continue;
     }
+    if (strcmp(argv[at], "--case") == 0 && at + 1 < argc) {
+      harness_case.name = argv[++at];
+      continue;
+    }
+    if (strcmp(argv[at], "--role") == 0 && at + 2 < argc) {
+      harness_role = (harness_errand){argv[at + 1], argv[at + 2]};
+      at += 2;
+      continue;
+    }
     const test_option *option = option_named(options, argv[at]);
     *option->number = 1;
     if (!option->is_flag && ++at < argc) *option->number = strtoull(argv[at], NULL, 10);
   }
+}
+
+void harness_offer(const test_role *role) {
+  if (harness_role.name == NULL || strcmp(role->name, harness_role.name) != 0) return;
+  role->body(harness_role.argument);
+  exit(0);
 }
 
 void harness_begin(int argc, char **argv) {
@@ -138,56 +79,27 @@ static int is_wanted(const char *name) {
 
 /* ---- Cases -------------------------------------------------------------- */
 
-typedef enum outcome { FAILED, PASSED, SKIPPED } outcome;
-
-/* Runs the body in a process of its own, and removes what it leaves. */
-static outcome run_case(test_body *body, unsigned seconds) {
-  fflush(stdout);
-  /* Grandchildren whose parent died come to us instead of to init. */
-  prctl(PR_SET_CHILD_SUBREAPER, 1);
-  const pid_t runner = getpid();
-  const pid_t child = fork();
-  if (child < 0) return FAILED;
-  if (child == 0) {
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != runner) _exit(1);
-    alarm(seconds);
+static void run_and_report(const char *name, test_body *body, unsigned seconds, int tries) {
+  static const char *const texts[] = {"failed", "ok", "skipped"};
+  if (harness_case.name != NULL) {
+    if (strcmp(name, harness_case.name) != 0) return;
     body();
     exit(0);
   }
-  int status = 0;
-  running = child;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  running = 0;
-  reap_orphans();
-  remove_leftovers();
-  if (WIFSIGNALED(status))
-    printf("  ended by signal %d (%s)\n", WTERMSIG(status),
-           WTERMSIG(status) == SIGALRM ? "out of time" : strsignal(WTERMSIG(status)));
-  if (!WIFEXITED(status)) return FAILED;
-  if (WEXITSTATUS(status) == EXIT_SKIPPED) return SKIPPED;
-  return WEXITSTATUS(status) == 0 ? PASSED : FAILED;
-}
-
-static void run_and_report(const char *name, test_body *body, unsigned seconds, int tries) {
-  static const char *const texts[] = {"failed", "ok", "skipped"};
   if (!is_wanted(name)) return;
   if (is_list) {
     printf("case: %s\n", name);
     return;
   }
   const uint64_t begun = now_ms();
-  outcome outcome = run_case(body, seconds);
-  while (outcome == FAILED && --tries > 0) outcome = run_case(body, seconds);
+  case_outcome outcome = harness_run_case(name, body, seconds);
+  while (outcome == FAILED && --tries > 0)
+    outcome = harness_run_case(name, body, seconds);
   printf("%s ... %s (%llu ms)\n", name, texts[outcome],
          (unsigned long long)(now_ms() - begun));
-  if (outcome == FAILED)
-    failed++;
-  else
-    passed++;
+  if (outcome == FAILED) failed++;
+  if (outcome == PASSED) passed++;
+  if (outcome == SKIPPED) skipped++;
 }
 
 void test_case(const char *name, test_body *body) {
@@ -205,7 +117,9 @@ void test_case_timed(const char *name, test_body *body) {
 unsigned harness_failures(void) { return (unsigned)failed; }
 
 int harness_end(void) {
-  printf("%d passed, %d failed\n", passed, failed);
+  printf("%d passed, %d failed", passed, failed);
+  if (skipped != 0) printf(", %d skipped", skipped);
+  printf("\n");
   return failed != 0;
 }
 
@@ -244,25 +158,8 @@ const char *unique_name(void) {
   static unsigned count;
   char *name = names[count % 64];
   /* The process's id too: children of a case make pools as well. */
-  snprintf(name, sizeof *names, "%s%d-%u", mark, (int)getpid(), count++);
+  snprintf(name, sizeof *names, "%s%d-%u", harness_mark(), (int)getpid(), count++);
   return name;
-}
-
-const char *own_directory(void) {
-  static char path[256];
-  snprintf(path, sizeof path, "/dev/shm/%s%d-directory", mark, (int)getpid());
-  CHECK(mkdir(path, 0700) == 0 || errno == EEXIST);
-  return path;
-}
-
-const char *small_file_system(uint64_t bytes) {
-  static char path[256];
-  char options[64];
-  snprintf(path, sizeof path, "/dev/shm/%s%d-fs", mark, (int)getpid());
-  snprintf(options, sizeof options, "size=%llu", (unsigned long long)bytes);
-  if (mkdir(path, 0700) != 0 || mount("none", path, "tmpfs", 0, options) != 0)
-    test_skip("this process may not mount a tmpfs");
-  return path;
 }
 
 mm_pool *new_pool_from(mm_pool_options options) {
@@ -291,7 +188,7 @@ void destroy_and_detach(mm_pool *pool) {
 }
 
 void pool_path(const char *name, char path[256]) {
-  snprintf(path, 256, "/dev/shm/managed-memory.%s", name);
+  snprintf(path, 256, "%s/managed-memory.%s", mm__os_default_directory(), name);
 }
 
 int pool_exists(const char *name) {
@@ -344,50 +241,6 @@ void check_tagged(mm_pool *pool, const mm_allocation *allocation) {
   }
 }
 
-/* ---- Processes ---------------------------------------------------------- */
-
-pid_t start_child(void (*body)(void *argument), void *argument) {
-  fflush(stdout);
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child != 0) return child;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  /* 0: it is in another PID namespace. */
-  if (getppid() != parent && getppid() != 0) _exit(1);
-  body(argument);
-  fflush(stdout);
-  _exit(0); /* not exit(): what a child leaves behind is not a leak */
-}
-
-void finish_child(pid_t child) {
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) CHECK(errno == EINTR);
-  if (WIFSIGNALED(status)) CHECK_EQ(WTERMSIG(status), 0);
-  CHECK_EQ(WEXITSTATUS(status), 0);
-}
-
-void kill_child(pid_t child) {
-  CHECK(kill(child, SIGKILL) == 0);
-  while (waitpid(child, NULL, 0) < 0) CHECK(errno == EINTR);
-}
-
-void stop_child(pid_t child) {
-  int status = 0;
-  CHECK(kill(child, SIGSTOP) == 0);
-  CHECK(waitpid(child, &status, WUNTRACED) == child);
-  CHECK(WIFSTOPPED(status));
-}
-
-void continue_child(pid_t child) { CHECK(kill(child, SIGCONT) == 0); }
-
-void *shared_memory(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  CHECK(memory != MAP_FAILED);
-  return memory;
-}
-
 void await(const uint32_t *word, uint32_t value) {
   const uint64_t give_up = now_ms() + 10000;
   while (mm__load_acquire(word) != value) {
@@ -397,18 +250,6 @@ void await(const uint32_t *word, uint32_t value) {
 }
 
 /* ---- Time, chance ------------------------------------------------------- */
-
-uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
-void sleep_ms(uint64_t milliseconds) {
-  struct timespec left = {.tv_sec = (time_t)(milliseconds / 1000),
-                          .tv_nsec = (long)(milliseconds % 1000) * 1000000};
-  while (nanosleep(&left, &left) != 0 && errno == EINTR) continue;
-}
 
 uint64_t random_next(uint64_t *seed) {
   uint64_t mixed = *seed += 0x9e3779b97f4a7c15u;

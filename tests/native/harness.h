@@ -34,6 +34,16 @@ typedef struct test_option {
 /* As harness_begin(), for a program with options; the last one has no name. */
 void harness_begin_with(int argc, char **argv, const test_option *options);
 
+/* What a process of its own does in some case, on systems without fork() too. The
+ * argument is a word without spaces. */
+typedef struct test_role {
+  const char *name;
+  void (*body)(const char *argument);
+} test_role;
+
+/* Between harness_begin() and the first case, for each role. */
+void harness_offer(const test_role *role);
+
 /* Runs one case; 20 seconds at most. */
 void test_case(const char *name, test_body *body);
 
@@ -47,13 +57,13 @@ unsigned harness_failures(void);
  * machine it may be late by no fault of the library, so it has three tries. */
 void test_case_timed(const char *name, test_body *body);
 
-/* Prints "N passed, N failed"; the program's exit status. */
+/* Prints "N passed, N failed", and how many were skipped; the program's exit status. */
 int harness_end(void);
 
 /* What a check that fails says about where the test stood; "" at first. */
 void test_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Ends a case that cannot run here; counts as passed, and says why. */
+/* Ends a case that cannot run here, and says why. */
 _Noreturn void test_skip(const char *why);
 
 /* ---- Checks: the first that fails ends the case ------------------------- */
@@ -100,10 +110,10 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 /* A pool name that nobody else has; valid until 64 more were asked for. */
 const char *unique_name(void);
 
-/* A directory in /dev/shm for pools of this case only. */
+/* A directory in /dev/shm for pools of this case only. Linux only. */
 const char *own_directory(void);
 
-/* An empty directory on a tmpfs of that many bytes of its own; ends the case
+/* Linux only: an empty directory on a tmpfs of that many bytes of its own; ends the case
  * as skipped where this process may not mount. */
 const char *small_file_system(uint64_t bytes);
 
@@ -112,10 +122,10 @@ mm_pool *new_pool_from(mm_pool_options options); /* name NULL: a unique one */
 mm_pool *attach_again(mm_pool *pool);
 void destroy_and_detach(mm_pool *pool);
 
-/* The path of the file of a pool in /dev/shm. */
+/* The path of the file of a pool in the default directory. */
 void pool_path(const char *name, char path[256]);
 
-/* 1 if a pool of that name has a file in /dev/shm. */
+/* 1 if a pool of that name has a file there. */
 int pool_exists(const char *name);
 
 mm_allocation must_alloc(mm_pool *pool, uint64_t size);
@@ -128,8 +138,11 @@ void check_tagged(mm_pool *pool, const mm_allocation *allocation);
 /* ---- Processes ---------------------------------------------------------- */
 
 /* Starts a child that runs body(argument) and exits with 0. It dies with the
- * case. */
+ * case. Where there is no fork(), ends the case as skipped. */
 pid_t start_child(void (*body)(void *argument), void *argument);
+
+/* Starts a child in a role. */
+pid_t start_role(const test_role *role, const char *argument);
 
 /* Waits for a child, which must exit with 0. */
 void finish_child(pid_t child);
@@ -137,7 +150,7 @@ void finish_child(pid_t child);
 /* Kills a child and waits until it is gone. */
 void kill_child(pid_t child);
 
-/* Stops a child and waits until it stands still. */
+/* Stops a child and waits until it stands still. Linux only. */
 void stop_child(pid_t child);
 void continue_child(pid_t child);
 
