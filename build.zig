@@ -311,7 +311,9 @@ fn soname(b: *Build, settings: Settings) []const u8 {
 /// Inlining across the files of csrc/ takes alloc and free from 58 to 50 ns
 /// (`zig-out/bench/alloc_bench pair`, linked with the shared library).
 fn lto(settings: Settings) std.zig.LtoMode {
-    return if (settings.optimize == .Debug or settings.sanitizer != .none) .none else .full;
+    // Zig's linker for macOS has no LTO.
+    const is_macos = settings.target.result.os.tag == .macos;
+    return if (is_macos or settings.optimize == .Debug or settings.sanitizer != .none) .none else .full;
 }
 
 fn requireOsLayer(b: *Build, settings: Settings, step: *Build.Step) void {

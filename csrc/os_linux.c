@@ -85,27 +85,12 @@ uint64_t mm__os_process_start(void) {
   return (uint64_t)boot_ms + ticks * 1000 / (uint64_t)per_second;
 }
 
-/* The low four bits of a hexadecimal digit, or -1. */
-static int hexadecimal(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-  return -1;
-}
-
 int mm__os_host_identity(uint8_t identity[16]) {
   char text[64];
   const ssize_t length =
       read_proc("/proc/sys/kernel/random/boot_id", text, sizeof text);
   if (length < 0) return (int)length;
-  unsigned digits = 0;
-  memset(identity, 0, 16);
-  for (ssize_t at = 0; at < length && digits < 32; at++) {
-    const int value = hexadecimal(text[at]);
-    if (value < 0) continue;
-    identity[digits / 2] = (uint8_t)(identity[digits / 2] << 4 | value);
-    digits++;
-  }
-  return digits == 32 ? 0 : -EIO;
+  return mm__posix_identity(text, identity);
 }
 
 /* ---- Files ------------------------------------------------------------- */

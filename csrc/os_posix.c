@@ -28,6 +28,26 @@ void mm__os_sleep(uint64_t nanoseconds) {
   nanosleep(&time, NULL);
 }
 
+/* The low four bits of a hexadecimal digit, or -1. */
+static int hexadecimal(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return -1;
+}
+
+int mm__posix_identity(const char *text, uint8_t identity[16]) {
+  unsigned digits = 0;
+  memset(identity, 0, 16);
+  for (; *text != 0 && digits < 32; text++) {
+    const int value = hexadecimal(*text);
+    if (value < 0) continue;
+    identity[digits / 2] = (uint8_t)(identity[digits / 2] << 4 | value);
+    digits++;
+  }
+  return digits == 32 ? 0 : -EIO;
+}
+
 /* ---- Files ------------------------------------------------------------- */
 
 int mm__os_is_absolute(const char *path) { return path[0] == '/'; }

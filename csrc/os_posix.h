@@ -7,6 +7,9 @@
 
 struct timespec mm__posix_timespec(uint64_t nanoseconds);
 
+/* Reads a UUID: 0, or -EIO if it has less than 32 hexadecimal digits. */
+int mm__posix_identity(const char *text, uint8_t identity[16]);
+
 /* Takes what open() answered: 0 and a descriptor above 2 in *result (0 to 2 are
  * what a program writes its output to), or a negative errno. */
 int mm__posix_beyond_standard(int file, int *result);
