@@ -147,9 +147,10 @@ fn addReleaseStep(b: *Build) void {
 fn addTestSteps(b: *Build, settings: Settings) void {
     const programs = b.step("test-programs", "Build the C tests (tests/native/*_test.c) into zig-out/tests/");
     const run_all = b.step("test", "Build and run the C tests");
+    const wanted = b.option([]const []const u8, "only", "Which of the C tests (default: all)");
     const folder = "tests/native";
     for (filesIn(b, folder, ".c")) |file| {
-        if (!isTest(file)) continue;
+        if (!isTest(file) or !isAmong(wanted, stem(file))) continue;
         if (settings.sanitizer != .none and countsInstructions(file)) continue;
         if (!runsOn(settings, file)) continue;
         const program = testProgram(b, settings, folder, file);
@@ -435,6 +436,11 @@ fn filesIn(b: *Build, folder: []const u8, extension: []const u8) []const []const
 
 fn lessThan(_: void, a: []const u8, b: []const u8) bool {
     return std.mem.lessThan(u8, a, b);
+}
+
+fn isAmong(names: ?[]const []const u8, name: []const u8) bool {
+    for (names orelse return true) |one| if (std.mem.eql(u8, one, name)) return true;
+    return false;
 }
 
 fn isTest(file: []const u8) bool {

@@ -1,8 +1,8 @@
 // Runs every test: the C programs of tests/native/, those of threads once more
-// under ThreadSanitizer, the regression guard, short runs of the fuzzers, the
-// smaller models, the tests of Deno, and those of garbage collection, which need
-// a flag of V8. The last line is the sum of what they counted. (Named test.ts,
-// this file would be a test itself.)
+// under ThreadSanitizer, some for other systems under emulators, the regression
+// guard, short runs of the fuzzers, the smaller models, the tests of Deno, and
+// those of garbage collection, which need a flag of V8. The last line is the sum
+// of what they counted. (Named test.ts, this file would be a test itself.)
 
 import { missingForGuard } from "../guard/main.ts";
 import { ensureBuilt } from "./build.ts";
@@ -14,6 +14,7 @@ import {
   toLine,
 } from "./counts.ts";
 import { PARTS } from "./parts.ts";
+import { EMULATED, type Emulated } from "./emulated.ts";
 import { missingForFuzzing } from "./fuzz_build.ts";
 import { missingForModels } from "./model.ts";
 import { ensureNatives } from "./release.ts";
@@ -42,6 +43,33 @@ async function testRaces(): Promise<Counts[]> {
     const program = new URL(PARTS.races.folder + name, ROOT);
     const outcome = await run(program, ["--milliseconds", "3000"]);
     counts.push(judge(name, outcome, countsOfNative(outcome.output)));
+  }
+  return counts;
+}
+
+async function testEmulated(): Promise<Counts[]> {
+  const counts: Counts[] = [];
+  for (const system of EMULATED) {
+    counts.push(await group(() => testSystem(system)));
+  }
+  return counts;
+}
+
+async function testSystem(system: Emulated): Promise<Counts[]> {
+  const missing = await system.missing();
+  if (missing !== undefined) {
+    console.log(`\nC tests for ${system.title}\nignored: ${missing}`);
+    return [{ passed: 0, failed: 0, skipped: 1 }];
+  }
+  await ensureBuilt(system.tests);
+  const counts: Counts[] = [];
+  for (const file of await system.tests.outputs()) {
+    console.log(`\n${file}: ${system.title}`);
+    const { name, args, env } = await system.command(
+      system.tests.folder + file,
+    );
+    const outcome = await run(name, args, env);
+    counts.push(judge(file, outcome, countsOfNative(outcome.output)));
   }
   return counts;
 }
@@ -139,6 +167,7 @@ const total = await group(async () => {
   return [
     await group(testNative),
     await group(testRaces),
+    await group(testEmulated),
     await group(() => testBy(GUARD)),
     await group(() => testBy(FUZZ)),
     await group(() => testBy(MODEL)),

@@ -20,7 +20,8 @@ export async function ensureBuilt(
   part: Part = PARTS.library,
 ): Promise<boolean> {
   if (await isFresh(part)) return false;
-  await refresh(part, () => zigBuild(`Building ${part.title}`, part.step));
+  const { title, step, options = [] } = part;
+  await refresh(part, () => zigBuild(`Building ${title}`, step, ...options));
   return true;
 }
 

@@ -7,6 +7,8 @@ export interface Part {
   readonly title: string;
   /** The step of `build.zig` that makes it. */
   readonly step: string;
+  /** Options of that step. */
+  readonly options?: readonly string[];
   /** Folders of the C sources that it is made from. */
   readonly sources: readonly string[];
   /** Folder that it is built into. */
@@ -22,7 +24,7 @@ const LIBRARY: Part = {
   step: "install",
   sources: ["csrc/"],
   folder: "zig-out/lib/",
-  outputs: () => Promise.resolve(["libmanaged_memory.so"]),
+  outputs: () => Promise.resolve([libraryFile()]),
 };
 
 const TESTS: Part = {
@@ -64,6 +66,18 @@ const GUARD: Part = {
   folder: "zig-out/guard/",
   outputs: () => Promise.resolve(["workload", "libmanaged_memory.so"]),
 };
+
+/** What this system calls a shared library. */
+function libraryFile(): string {
+  switch (Deno.build.os) {
+    case "windows":
+      return "managed_memory.dll";
+    case "darwin":
+      return "libmanaged_memory.dylib";
+    default:
+      return "libmanaged_memory.so";
+  }
+}
 
 /** Every part by the name that the command line gives it. */
 export const PARTS = {

@@ -18,14 +18,17 @@ const deadline = AbortSignal.timeout(LIMIT_MINUTES * 60_000);
  *
  * @param command The program's path.
  * @param args Its arguments.
+ * @param env Variables of its environment, besides those of this process.
  * @returns How it ended; it is stopped when the time for all programs is over.
  */
 export async function run(
   command: string | URL,
   args: string[],
+  env: Record<string, string> = {},
 ): Promise<Outcome> {
   const child = new Deno.Command(command, {
     args,
+    env,
     cwd: new URL("../", import.meta.url),
     stdin: "null",
     stdout: "piped",
