@@ -13,6 +13,9 @@ const LazyPath = Build.LazyPath;
 const release_targets = [_][]const u8{
     "x86_64-linux-gnu.2.17",
     "aarch64-linux-gnu.2.17",
+    "x86_64-macos",
+    "aarch64-macos",
+    "x86_64-windows-gnu",
 };
 
 const c_flags = [_][]const u8{
@@ -286,6 +289,8 @@ fn sharedLibrary(b: *Build, settings: Settings) LazyPath {
     } else &.{"-lc"});
     for (systemLibraries(settings)) |name| link.addArg(b.fmt("-l{s}", .{name}));
     const file_name = libraryFile(settings);
+    // Otherwise it would be the path of this build.
+    if (settings.target.result.os.tag == .macos) link.addArgs(&.{ "-install_name", b.fmt("@rpath/{s}", .{file_name}) });
     link.setName(b.fmt("link {s}", .{file_name}));
     requireOsLayer(b, settings, &link.step);
     // An object for each file: of several in one, Zig keeps only the first under LTO.

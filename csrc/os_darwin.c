@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,10 @@ int mm__os_random(void *bytes, size_t length) {
     length -= piece;
   }
   return 0;
+}
+
+int mm__posix_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  return pthread_atfork(prepare, parent, child);
 }
 
 /* A random number that the system makes at each start. */
