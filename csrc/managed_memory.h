@@ -6,8 +6,8 @@
  *
  * What there is
  *
- *   pool         one file on a tmpfs (by default /dev/shm/managed-memory.NAME),
- *                mapped by every process that uses it.
+ *   pool         one file, by default /dev/shm/managed-memory.NAME (see
+ *                mm_default_directory()), mapped by every process that uses it.
  *   handle       an `mm_pool *`: one attachment to a pool, with a mapping, a
  *                file descriptor and a participant slot of its own. Created by
  *                mm_pool_create() or mm_pool_attach(), ended by
@@ -85,6 +85,10 @@
  *     until then, also when the parent dies.
  *   - Whoever may write to the pool's file may spoil the data in it. Truncating
  *     the file from outside kills everyone who touches the missing part.
+ *   - Linux commits a pool's memory when it is first used, and mm_pool_trim()
+ *     gives it back. On macOS and Windows a pool takes up its whole size on disk
+ *     when it is created, and keeps it; `mode` means nothing to Windows; and names
+ *     that differ in capital and small letters only are the same there.
  *   - Closing descriptors that this library opened ends the attachment in the
  *     eyes of others.
  */
@@ -132,7 +136,8 @@ typedef enum mm_status {
   MM_OK = 0,
   MM_E_INVALID = -1,     /* an argument is out of its range */
   MM_E_NAME = -2,        /* pool name empty, too long, or not [A-Za-z0-9._-] */
-  MM_E_DIRECTORY = -3,   /* directory not absolute, too long, or not on a tmpfs */
+  MM_E_DIRECTORY = -3,   /* directory not absolute, too long, or on a file system
+                            that is not for it: see mm_default_directory() */
   MM_E_EXISTS = -4,      /* a pool of this name is already there */
   MM_E_TOO_LARGE = -5,   /* more than the pool, or its file system, can ever hold */
   MM_E_NOT_FOUND = -6,   /* no pool under this name: destroyed, or never created */
@@ -187,7 +192,7 @@ typedef struct mm_pool_options {
   uint64_t min_block_size;  /* bytes, a power of two, at least 64; 0: 64 */
   uint64_t max_allocations; /* most allocations live at once; 0: what fits */
   uint32_t mode;            /* permission bits, set exactly; 0: 0600; MM_MODE_NONE */
-  const char *directory;    /* absolute path of a tmpfs; NULL: /dev/shm */
+  const char *directory;    /* absolute path; NULL: mm_default_directory() */
 } mm_pool_options;
 
 /* What never changes during a pool's life. */
@@ -376,13 +381,18 @@ typedef struct mm_pool_entry {
   uint8_t descriptor[MM_DESCRIPTOR_MAX]; /* to attach to it */
 } mm_pool_entry;
 
-/* Looks at the pool of a name (directory NULL: /dev/shm).
+/* Where pools are that nobody named a directory for: /dev/shm on Linux, /tmp on
+ * macOS, on Windows the user's temporary folder. On Linux every directory must be
+ * on a tmpfs, elsewhere on a disk of this host. Lives for ever. */
+MM_API const char *mm_default_directory(void);
+
+/* Looks at the pool of a name (directory NULL: mm_default_directory()).
  *
  * MM_E_NAME, MM_E_DIRECTORY, MM_E_NOT_FOUND, MM_E_SYSTEM(..). */
 MM_API int mm_pool_probe(const char *name, const char *directory,
                          mm_pool_entry *entry);
 
-/* Looks at all pools of a directory (NULL: /dev/shm) that this user may read.
+/* Looks at all pools of a directory (NULL: mm_default_directory()) that this user may read.
  * *count is how many there are, of which the first `capacity` are in `entries`.
  *
  * MM_E_DIRECTORY, MM_E_SYSTEM(..). */

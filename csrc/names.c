@@ -20,6 +20,8 @@ int mm__directory_is_valid(const char *directory) {
          strnlen(directory, MM_DIRECTORY_MAX + 1) <= MM_DIRECTORY_MAX;
 }
 
+const char *mm_default_directory(void) { return mm__os_default_directory(); }
+
 int mm__directory_is_default(const char *directory) {
   return mm__os_default_is_common() &&
          strcmp(directory, MM__DEFAULT_DIRECTORY) == 0;

@@ -110,7 +110,7 @@ int mm__os_host_identity(uint8_t identity[16]) {
   const LSTATUS error = RegGetValueA(
       HKEY_LOCAL_MACHINE, "SOFTWARE\\Microsoft\\Cryptography", "MachineGuid",
       RRF_RT_REG_SZ | RRF_SUBKEY_WOW6464KEY, NULL, host.guid, &size);
-  if (error != ERROR_SUCCESS) return mm__windows_errno((DWORD)error);
+  if (error != ERROR_SUCCESS) return -EIO;
   size = sizeof host.name;
   if (!GetComputerNameExA(ComputerNamePhysicalDnsHostname, host.name, &size))
     return mm__windows_last_errno();

@@ -20,7 +20,7 @@ const char *mm_strerror(int status) {
     case MM_E_NAME:
       return "a name has 1 to 200 characters out of A-Z, a-z, 0-9, '.', '_', '-'";
     case MM_E_DIRECTORY:
-      return "the directory must be an absolute path of a tmpfs";
+      return "the directory must be an absolute path, on Linux of a tmpfs";
     case MM_E_EXISTS: return "a pool of this name is already there";
     case MM_E_TOO_LARGE: return "more than can ever be held";
     case MM_E_NOT_FOUND: return "there is no pool of this name";

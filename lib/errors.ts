@@ -17,7 +17,7 @@
  * | `"in-use"` | a living process is attached to the pool that shall be removed |
  * | `"incompatible-version"` | the pool or descriptor was made by an incompatible release |
  * | `"invalid-descriptor"` | not a descriptor of this kind: truncated, extended or changed |
- * | `"invalid-directory"` | the directory is not absolute, too long, or not on a tmpfs |
+ * | `"invalid-directory"` | the directory is not absolute, too long, or (on Linux) not on a tmpfs |
  * | `"invalid-name"` | the name is empty, too long, or has other characters than `A-Z a-z 0-9 . _ -` |
  * | `"library-unavailable"` | the native library could not be loaded |
  * | `"no-participant-slot"` | all 1024 participant slots of the pool are taken |

@@ -3,6 +3,7 @@
 
 import { type EmbeddedLibrary, readEmbedded } from "./embedded.ts";
 import { ManagedMemoryError } from "./errors.ts";
+import { libraryName } from "./library_name.ts";
 import { PosixLibraryFiles } from "./library_files_posix.ts";
 import { WindowsLibraryFiles } from "./library_files_windows.ts";
 import { loadFromFile } from "./load_from_file.ts";
@@ -13,7 +14,7 @@ import type { Native } from "./symbols.ts";
 const OVERRIDE = "MANAGED_MEMORY_LIBRARY";
 
 /** What `deno task build` makes in a checkout. */
-const LOCAL_BUILD = "../zig-out/lib/libmanaged_memory.so";
+const LOCAL_BUILD = `../zig-out/lib/${libraryName()}`;
 
 /** A place where the library may be. */
 interface Place {

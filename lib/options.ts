@@ -45,15 +45,16 @@ export interface PoolAttributes {
   maxAllocations?: number | undefined;
   /**
    * Permission bits of the backing file, set exactly, whatever the umask is.
-   * Whoever may not read and write the file cannot attach.
+   * Whoever may not read and write the file cannot attach. Windows takes what
+   * the directory's access list says instead.
    *
    * @default {0o600}
    */
   mode?: number | undefined;
   /**
-   * Absolute path of the tmpfs directory to back the pool.
-   *
-   * @default {"/dev/shm"}
+   * Absolute path of the directory to back the pool; on Linux, of a tmpfs.
+   * Without it, `/dev/shm` on Linux, `/tmp` on macOS, and on Windows the user's
+   * temporary folder.
    */
   directory?: string | undefined;
 }

@@ -1,8 +1,7 @@
 // Where pools are: by name, in a directory. Knows how the native library calls
 // their files, and how it takes both.
 
-/** Where pools are that nobody named a directory for. */
-const DEFAULT_DIRECTORY = "/dev/shm";
+import { nativeLibrary } from "./library.ts";
 
 const NAME = /^[A-Za-z0-9._-]{1,200}$/;
 
@@ -21,7 +20,9 @@ export function isName(name: string): boolean {
 
 /** The directory's path. */
 export function directoryOf(directory: string | undefined): string {
-  return directory ?? DEFAULT_DIRECTORY;
+  if (directory !== undefined) return directory;
+  const text = nativeLibrary().mm_default_directory();
+  return Deno.UnsafePointerView.getCString(text!);
 }
 
 /** The path of the file behind a pool. */

@@ -229,8 +229,8 @@ export class MemoryPool implements Disposable {
    * Lists the pools of this host that this user may read, without attaching to
    * them: also orphans, which no living process is attached to.
    *
-   * @param options With `directory`, the absolute path of the tmpfs directory to
-   * look in; default `/dev/shm`.
+   * @param options With `directory`, the absolute path of the directory to look
+   * in; for the default see {@linkcode PoolAttributes.directory}.
    * @returns A new list, sorted by name. What was destroyed, or was made by an
    * incompatible release, is not in it.
    * @throws {TypeError} if an option is of the wrong type.
@@ -264,8 +264,8 @@ export class MemoryPool implements Disposable {
    * @param options With `force` true, destroys it also while living processes
    * are attached, as {@linkcode MemoryPool.destroy} does: their calls throw from
    * now on, and every buffer that this thread got of it is emptied first. With
-   * `directory`, the absolute path of the tmpfs directory that backs it; default
-   * `/dev/shm`.
+   * `directory`, the absolute path of the directory that backs it; for the
+   * default see {@linkcode PoolAttributes.directory}.
    * @throws {TypeError} if an argument is of the wrong type.
    * @throws {PoolError} with code `"in-use"` if a living process is attached,
    * this one included, and `force` is not true; with `"not-found"` if there is

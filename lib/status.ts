@@ -51,7 +51,9 @@ const REASONS: Readonly<Record<number, Reason>> = {
   },
   [E_DIRECTORY]: {
     code: "invalid-directory",
-    text: "the directory is not the absolute path of a directory on a tmpfs",
+    text: `the directory is not the absolute path of a directory on ${
+      Deno.build.os === "linux" ? "a tmpfs" : "a disk of this host"
+    }`,
   },
   [E_EXISTS]: { code: "exists", text: "the name is in use" },
   [E_TOO_LARGE]: { code: "too-large", text: "it can never hold so much" },
@@ -107,7 +109,7 @@ const REASONS: Readonly<Record<number, Reason>> = {
   },
 };
 
-/** Errors of Linux that can reach a user: name and meaning by number. */
+/** Errors that can reach a user: name and meaning by the number on Linux. */
 const SYSTEM_ERRORS: Readonly<Record<number, readonly [string, string]>> = {
   1: ["EPERM", "the operation is not permitted"],
   2: ["ENOENT", "there is no such file or directory"],
@@ -150,8 +152,17 @@ class SystemError extends Error {
   }
 }
 
+/** What other systems number otherwise: the number on Linux by theirs. */
+const LINUX_NUMBERS: Readonly<
+  Record<string, Readonly<Record<number, number>>>
+> = {
+  darwin: { 35: 11, 45: 95, 62: 40, 63: 36, 69: 122, 77: 37, 78: 38, 84: 75 },
+  windows: { 38: 36, 39: 37, 40: 38, 114: 40, 129: 95, 132: 75 },
+};
+
 function systemError(errno: number): readonly [string, string] {
-  return SYSTEM_ERRORS[errno] ?? [`errno ${errno}`, "the system call failed"];
+  const number = LINUX_NUMBERS[Deno.build.os]?.[errno] ?? errno;
+  return SYSTEM_ERRORS[number] ?? [`errno ${errno}`, "the system call failed"];
 }
 
 type ErrorClass = new (

@@ -53,6 +53,10 @@ export const SYMBOLS = {
     ],
     result: "pointer",
   },
+  mm_default_directory: {
+    parameters: [],
+    result: "pointer",
+  },
   mm_pool_probe: {
     parameters: [
       "buffer", // const char *name

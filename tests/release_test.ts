@@ -89,7 +89,13 @@ permittedTest(
   ["run", "read", "write"],
   async () => {
     await ensureNatives();
-    using copy = new ModuleCopy(["deno.json", "build.zig", "csrc", "tools"]);
+    using copy = new ModuleCopy([
+      "deno.json",
+      "build.zig",
+      "csrc",
+      "tools",
+      "lib/library_name.ts",
+    ]);
     await run(Deno.execPath(), ["run", "-A", copy.path("tools/release.ts")]);
     for (const name of ["index", ...SYSTEMS]) {
       const path = `lib/natives/${name}.ts`;

@@ -1,6 +1,8 @@
 // The parts of the build, and whether one is up to date: its sources and what
 // was built from them are as they were after the last build.
 
+import { libraryName } from "../lib/library_name.ts";
+
 /** Something that `build.zig` makes. Folders are relative to the repository. */
 export interface Part {
   /** How messages call it. */
@@ -24,7 +26,7 @@ const LIBRARY: Part = {
   step: "install",
   sources: ["csrc/"],
   folder: "zig-out/lib/",
-  outputs: () => Promise.resolve([libraryFile()]),
+  outputs: () => Promise.resolve([libraryName()]),
 };
 
 const TESTS: Part = {
@@ -66,18 +68,6 @@ const GUARD: Part = {
   folder: "zig-out/guard/",
   outputs: () => Promise.resolve(["workload", "libmanaged_memory.so"]),
 };
-
-/** What this system calls a shared library. */
-function libraryFile(): string {
-  switch (Deno.build.os) {
-    case "windows":
-      return "managed_memory.dll";
-    case "darwin":
-      return "libmanaged_memory.dylib";
-    default:
-      return "libmanaged_memory.so";
-  }
-}
 
 /** Every part by the name that the command line gives it. */
 export const PARTS = {
