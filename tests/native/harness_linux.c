@@ -21,18 +21,20 @@ const char *harness_mark(void) { return mark; }
 
 /* ---- Cleaning up -------------------------------------------------------- */
 
-static void remove_leftovers_in(const char *parent) {
+/* Removes what has the mark in its name, or everything. */
+static void remove_in(const char *parent, int everything) {
   DIR *directory = opendir(parent);
   if (directory == NULL) return;
   struct dirent *entry;
   while ((entry = readdir(directory)) != NULL) {
-    if (strstr(entry->d_name, mark) == NULL) continue;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (!everything && strstr(entry->d_name, mark) == NULL) continue;
     char path[512];
     snprintf(path, sizeof path, "%s/%s", parent, entry->d_name);
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
       umount2(path, MNT_DETACH);
-      remove_leftovers_in(path);
+      remove_in(path, 1);
       rmdir(path);
     } else {
       unlink(path);
@@ -41,7 +43,7 @@ static void remove_leftovers_in(const char *parent) {
   closedir(directory);
 }
 
-static void remove_leftovers(void) { remove_leftovers_in("/dev/shm"); }
+static void remove_leftovers(void) { remove_in("/dev/shm", 0); }
 
 /* Children of a case that died become ours (see below): end them, one by one,
  * by their own ids. */
