@@ -71,6 +71,7 @@ const WINDOWS_TESTS = [
 const ARM64 = [
   ...WINDOWS_TESTS,
   "clock_test",
+  "inspect_test",
   "lock_test",
   "ownership_test",
   "park_test",
