@@ -370,16 +370,39 @@ static uint32_t live_record(const mm__heap *heap, uint64_t id) {
   return record;
 }
 
+/* Pins a live allocation: nobody can free it, and so nobody can have it anew,
+ * until it is unpinned. 0 if it is not live any more. */
+static int pin(mm__block *block, uint64_t live) {
+  return mm__cas(&block->state, live, live - MM__LIVE + MM__PINNED);
+}
+
+static void unpin(mm__block *block, uint64_t live) {
+  mm__store_release(&block->state, live);
+}
+
 int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner) {
   const uint32_t record = live_record(heap, id);
   if (record == 0) return MM_E_STALE;
-  /* While it is pinned nobody can free it, and so nobody can have it anew. */
   mm__block *block = &heap->table[record];
-  const uint64_t state = mm__state(id >> heap->index_bits, MM__LIVE);
-  if (!mm__cas(&block->state, state, state - MM__LIVE + MM__PINNED))
-    return MM_E_STALE;
+  const uint64_t live = mm__state(id >> heap->index_bits, MM__LIVE);
+  if (!pin(block, live)) return MM_E_STALE;
   mm__store_release(&block->owner, owner); /* truth: adopted */
-  mm__store_release(&block->state, state);
+  unpin(block, live);
+  return MM_OK;
+}
+
+int mm__heap_resize(mm__heap *heap, uint64_t id, uint64_t size) {
+  const uint32_t record = live_record(heap, id);
+  if (record == 0) return MM_E_STALE;
+  mm__bounds bounds;
+  if (mm__unlikely(!mm__block_bounds(heap, record, &bounds)))
+    return MM__INCONSISTENT;
+  if (size > bounds.granules << heap->granule_shift) return MM_E_TOO_LARGE;
+  mm__block *block = &heap->table[record];
+  const uint64_t live = mm__state(id >> heap->index_bits, MM__LIVE);
+  if (!pin(block, live)) return MM_E_STALE;
+  mm__store_release(&block->size, size); /* truth: resized */
+  unpin(block, live);
   return MM_OK;
 }
 

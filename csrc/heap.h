@@ -107,6 +107,10 @@ int mm__heap_free(mm__heap *heap, uint64_t id);
 /* Makes `owner` the owner: MM_OK or MM_E_STALE. */
 int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner);
 
+/* Makes `size` the allocation's size, if its block has room for that: MM_OK,
+ * MM_E_STALE, MM_E_TOO_LARGE, MM__INCONSISTENT. */
+int mm__heap_resize(mm__heap *heap, uint64_t id, uint64_t size);
+
 /* 1 if the allocation lives and belongs to `owner`. */
 int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner);
 

@@ -62,8 +62,8 @@ enum {
   MM__UNUSED = 0,  /* off the chain */
   MM__FREE = 1,    /* on the chain, or about to be linked into it */
   MM__LIVE = 2,    /* on the chain, an allocation */
-  MM__PINNED = 3,  /* as LIVE, but its owner is changing: to be freed by those who
-                      hold the lock only */
+  MM__PINNED = 3,  /* as LIVE, but its owner or size is changing: to be freed by
+                      those who hold the lock only */
   MM__CACHED = 4,  /* on the chain, in the cache of a participant */
   MM__CLAIMED = 5, /* on the chain, about to become LIVE by that participant */
 };

@@ -298,8 +298,21 @@ MM_API int mm_free(mm_pool *pool, uint64_t id);
  * MM_E_STALE, MM_E_DESTROYED, MM_E_CORRUPT. */
 MM_API int mm_find(mm_pool *pool, uint64_t id, mm_allocation *allocation);
 
+/* Makes `size` bytes the allocation's size, where it is: up to the end of its
+ * block, which is at least its first size rounded up to min_block_size. The block
+ * stays as large as it is; bytes that come to belong to the allocation hold
+ * whatever was there. Others see the new size when they find or list it next.
+ *
+ * MM_E_TOO_LARGE (its block has less), MM_E_STALE, MM_E_DESTROYED, MM_E_BUSY,
+ * MM_E_CORRUPT. */
+MM_API int mm_resize(mm_pool *pool, uint64_t id, uint64_t size);
+
 /* The allocation's first byte. Valid until the handle is detached. */
 MM_API void *mm_address(const mm_pool *pool, const mm_allocation *allocation);
+
+/* XXH64 with seed 0 of any bytes: the same everywhere and for ever, fast, and no
+ * protection against those who want two to be equal. */
+MM_API uint64_t mm_hash(const void *bytes, uint64_t size);
 
 /* ---- Manifest ---------------------------------------------------------- */
 

@@ -248,6 +248,13 @@ static void change_everything(mm_pool *pool) {
     count++;
   }
   CALL(LOCKING | BIT(STALE), mm_adopt(pool, some_id()));
+  for (uint32_t at = 0; at < 4; at++) {
+    mm_allocation resized;
+    const uint64_t id = some_id(), size = some_size();
+    if (CALL(LOCKING | BIT(STALE) | BIT(TOO_LARGE), mm_resize(pool, id, size)) == MM_OK &&
+        CALL(GONE | BIT(STALE) | BIT(CORRUPT), mm_find(pool, id, &resized)) == MM_OK)
+      judge_allocation(pool, &resized);
+  }
   for (uint32_t at = 0; at < 8; at++)
     CALL(LOCKING | BIT(STALE), mm_free(pool, some_id()));
   while (count > 0) CALL(LOCKING | BIT(STALE), mm_free(pool, made[--count].id));
@@ -280,6 +287,20 @@ static void wait_for_room(mm_pool *pool) {
 static uint32_t low(uint64_t id) { return (uint32_t)id; }
 static uint32_t high(uint64_t id) { return (uint32_t)(id >> 32); }
 
+/* What reaches beyond the data region is touched by nobody. */
+static void call_outside(mm_pool *pool) {
+  const double size = (double)on->geometry.data_size;
+  const double from = size - (double)below(64), length = 64 + (double)some_size();
+  MUST(mm_ffi_hash(pool, from, length) == MM_E_INVALID);
+  MUST(mm_ffi_clear(pool, from, length) == MM_E_INVALID);
+  MUST(mm_ffi_write(pool, from, length, on->descriptor) == MM_E_INVALID);
+  MUST(mm_ffi_copy(pool, from, length, pool, 0) == MM_E_INVALID);
+  MUST(mm_ffi_copy(pool, 0, length, pool, from) == MM_E_INVALID);
+  MUST(mm_ffi_equals(pool, from, length, pool, 0) == MM_E_INVALID);
+  MUST(mm_ffi_equals(pool, 0, length, pool, from) == MM_E_INVALID);
+  MUST(mm_ffi_hash(pool, size, 0) == MM_OK);
+}
+
 /* The doors for callers whose numbers are doubles. */
 static void call_through_doors(mm_pool *pool) {
   const mm_ffi_results *results = mm_ffi_results_of(pool);
@@ -295,8 +316,11 @@ static void call_through_doors(mm_pool *pool) {
       judge_allocation(pool, &results->allocation);
     CALL(GONE | BIT(STALE) | BIT(CORRUPT), mm_ffi_owner_of(pool, low(id), high(id)));
     CALL(LOCKING | BIT(STALE), mm_ffi_adopt(pool, low(id), high(id)));
+    CALL(LOCKING | BIT(STALE) | BIT(TOO_LARGE) | BIT(INVALID),
+         mm_ffi_resize(pool, low(id), high(id), (double)some_size()));
     CALL(LOCKING | BIT(STALE), mm_ffi_free(pool, low(id), high(id)));
   }
+  call_outside(pool);
   for (uint32_t again = 0; CALL(GONE | BIT(CORRUPT),
                                 mm_ffi_list(pool, again == 0, -1, entries, ENTRIES)) == MM_OK &&
                            results->count != 0;

@@ -169,7 +169,8 @@ int main(int argc, char **argv) {
                                         "wait show and withdraw", "alloc spent",
                                         "cached alloc of a swept block",
                                         "cached free into a full cache",
-                                        "alloc from all caches", "adopt", "trim",
+                                        "alloc from all caches", "adopt", "resize",
+                                        "trim",
                                         "free beside what was trimmed"};
   for (size_t at = 0; at < sizeof victims / sizeof *victims; at++) {
     recoverer = &recover_by_lock;

@@ -23,6 +23,11 @@ static void make_hole(scene *scene, uint64_t size) {
   CHECK_OK(mm_free(scene->pool, hole.id));
 }
 
+static void prepare_some(scene *scene) {
+  make_hole(scene, 2048);
+  make_hole(scene, 1024);
+}
+
 /* Another participant that waits for `size` bytes. */
 static void make_waiter(scene *scene, uint64_t size) {
   mm_pool *other = attach_again(scene->pool);
@@ -357,6 +362,20 @@ static int act_adopt(scene *scene, mm_pool *pool) {
   return mm_adopt(pool, scene->kept[1].id);
 }
 
+/* ---- Sizes -------------------------------------------------------------- */
+
+/* One that may become larger, and bears its tags up to there. */
+static void prepare_resize(scene *scene) {
+  prepare_some(scene);
+  scene->resized = scene->kept[0];
+  scene->resized.size = 1020;
+  fill_tagged(scene->pool, &scene->resized);
+}
+
+static int act_resize(scene *scene, mm_pool *pool) {
+  return mm_resize(pool, scene->resized.id, scene->resized.size);
+}
+
 /* ---- Waiting ------------------------------------------------------------ */
 
 static int act_blocking(scene *scene, mm_pool *pool) {
@@ -419,11 +438,6 @@ static int act_show_and_detach(scene *scene, mm_pool *pool) {
 }
 
 /* ---- Reading ------------------------------------------------------------ */
-
-static void prepare_some(scene *scene) {
-  make_hole(scene, 2048);
-  make_hole(scene, 1024);
-}
 
 /* What the child reads of an allocation that it knows must be right, also when
  * its record changes hands meanwhile. */
@@ -593,6 +607,7 @@ const scenario scenarios[] = {
      SCENE_ATTACHED, 0, NULL},
     {"reclaim", SMALL_POOL, prepare_left_by_the_dead, act_reclaim, NULL, SCENE_ATTACHED, 0, NULL},
     {"adopt", SMALL_POOL, prepare_some, act_adopt, NULL, SCENE_ATTACHED, 0, NULL},
+    {"resize", SMALL_POOL, prepare_resize, act_resize, NULL, SCENE_ATTACHED, 0, NULL},
     {"blocking at once", SMALL_POOL, prepare_split, act_blocking, NULL, SCENE_ATTACHED, 0, NULL},
     {"blocking timeout", SMALL_POOL, prepare_full, act_blocking, NULL, SCENE_ATTACHED, 0, NULL},
     {"blocking woken", SMALL_POOL, prepare_full, act_blocking_long, free_the_last_kept,

@@ -39,6 +39,8 @@ typedef struct scene {
   uint32_t kept_count;
   mm_allocation going[SCENE_GOING_MAX];  /* freed by the child */
   uint32_t going_count;
+  mm_allocation resized;                 /* kept[0] as the child makes it; id 0: it
+                                            does not */
   uint64_t request;                      /* bytes that the child allocates */
   mm_pool *waiter;      /* tried in vain; must notice when `going` is free; or NULL */
   uint64_t waiter_ticket;

@@ -141,10 +141,12 @@ static void check_orphan(mm_pool *pool, uint64_t id) {
  * made or not freed. */
 static void check_live(const scene *scene, const mm_allocation *entries, uint32_t count,
                        int has_finished) {
-  uint32_t kept = 0, made = 0, not_freed = 0;
+  uint32_t kept = 0, made = 0, not_freed = 0, resized = 0;
   for (uint32_t at = 0; at < count; at++) {
     if (is_among(&entries[at], scene->kept, scene->kept_count))
       kept++;
+    else if (is_among(&entries[at], &scene->resized, 1))
+      resized++;
     else if (is_among(&entries[at], scene->going, scene->going_count))
       not_freed++;
     else if (entries[at].type == SCENE_TYPE && entries[at].size == scene->request) {
@@ -154,10 +156,11 @@ static void check_live(const scene *scene, const mm_allocation *entries, uint32_
       test_fail(__FILE__, __LINE__, "allocation %llx of %llu bytes came from nowhere",
                 (unsigned long long)entries[at].id, (unsigned long long)entries[at].size);
   }
-  CHECK_EQ(kept, scene->kept_count);
+  CHECK_EQ(kept + resized, scene->kept_count);
   CHECK(made <= 1);
   if (!has_finished) return;
   const scene_result *result = scene->result;
+  CHECK_EQ(resized, scene->resized.id != 0 && result->status == MM_OK);
   CHECK_EQ(not_freed, result->status == MM_OK ? 0 : scene->going_count);
   CHECK_EQ(made, scene->request != SCENE_NO_REQUEST && result->status == MM_OK);
   if (made == 1) CHECK(is_among(&result->allocation, entries, count));

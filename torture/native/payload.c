@@ -25,6 +25,28 @@ void payload_write(void *bytes, const mm_allocation *allocation, uint64_t stamp)
 
 uint64_t payload_stamp(const void *bytes) { return ((const uint64_t *)bytes)[3]; }
 
+void payload_begin_change(void *bytes) {
+  __atomic_store_n((uint64_t *)bytes, 0, __ATOMIC_RELEASE);
+}
+
+/* 1 if the body is what the header's stamp says, up to that size of the whole. */
+static int has_body(const uint64_t *header, uint64_t size) {
+  const uint64_t words = (size - PAYLOAD_HEADER) / 4;
+  const uint32_t *body = (const uint32_t *)(header + 4);
+  uint32_t value = first_of(header[3]);
+  uint32_t difference = 0;
+  for (uint64_t word = 0; word < words; word++, value += STEP)
+    difference |= body[word] ^ value;
+  return difference == 0 && memcmp(body + words, &value, size % 4) == 0;
+}
+
+int payload_begins(const void *bytes, const mm_allocation *allocation,
+                   uint64_t size) {
+  const uint64_t *header = bytes;
+  return header[1] == allocation->id && header[2] == allocation->size &&
+         has_body(header, size);
+}
+
 int payload_read(const void *bytes, const mm_allocation *allocation) {
   const uint64_t *header = bytes;
   if (__atomic_load_n(&header[0], __ATOMIC_ACQUIRE) !=
@@ -32,14 +54,8 @@ int payload_read(const void *bytes, const mm_allocation *allocation) {
     return PAYLOAD_UNFINISHED;
   if (header[1] != allocation->id || header[2] != allocation->size)
     return PAYLOAD_FOREIGN;
-  const uint64_t words = (allocation->size - PAYLOAD_HEADER) / 4;
-  const uint32_t *body = (const uint32_t *)(header + 4);
-  uint32_t value = first_of(header[3]);
-  uint32_t difference = 0;
-  for (uint64_t word = 0; word < words; word++, value += STEP)
-    difference |= body[word] ^ value;
-  const int tail = memcmp(body + words, &value, allocation->size % 4);
+  const int is_whole = has_body(header, allocation->size);
   /* What was read belongs together only if nothing changes from here on. */
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return difference == 0 && tail == 0 ? PAYLOAD_OK : PAYLOAD_FOREIGN;
+  return is_whole ? PAYLOAD_OK : PAYLOAD_FOREIGN;
 }

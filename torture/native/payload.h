@@ -29,6 +29,14 @@ void payload_write(void *bytes, const mm_allocation *allocation, uint64_t stamp)
 
 int payload_read(const void *bytes, const mm_allocation *allocation);
 
+/* Makes it unfinished, until it is written anew. */
+void payload_begin_change(void *bytes);
+
+/* 1 if the first `size` bytes of an unfinished payload, at least its header, are
+ * as they were written. */
+int payload_begins(const void *bytes, const mm_allocation *allocation,
+                   uint64_t size);
+
 /* The stamp of a payload. */
 uint64_t payload_stamp(const void *bytes);
 

@@ -179,6 +179,35 @@ static void use_freed(worker *worker) {
                 (unsigned long long)id);
 }
 
+/* ---- Resizing ---------------------------------------------------------- */
+
+/* Gives one of its own that nobody else knows another size within its block,
+ * and a new payload of that size. */
+static void resize(worker *worker) {
+  if (worker->held_count == 0) return;
+  const uint32_t at = (uint32_t)dice_below(&worker->dice, worker->held_count);
+  worker_held *held = &worker->held[at];
+  if (held->is_received || held->is_adopted ||
+      held->allocation.type != PAYLOAD_TYPE || !verify(worker, held))
+    return;
+  const uint64_t block =
+      (held->allocation.size + MM_MIN_BLOCK_SIZE - 1) / MM_MIN_BLOCK_SIZE *
+      MM_MIN_BLOCK_SIZE;
+  const uint64_t size =
+      PAYLOAD_HEADER + dice_below(&worker->dice, block - PAYLOAD_HEADER + 1);
+  void *bytes = mm_address(worker->pool, &held->allocation);
+  payload_begin_change(bytes); /* whoever finds it when this worker is killed */
+  const int status = FUSED(mm_resize(worker->pool, held->allocation.id, size));
+  const int is_resized = worker_succeeded(worker, status, MM_OK, "mm_resize");
+  const uint64_t kept =
+      is_resized && size < held->allocation.size ? size : held->allocation.size;
+  if (!payload_begins(bytes, &held->allocation, kept))
+    worker_says(worker, "resizing %llx changed its bytes",
+                (unsigned long long)held->allocation.id);
+  if (is_resized) held->allocation.size = size;
+  payload_write(bytes, &held->allocation, held->stamp);
+}
+
 /* ---- Passing on -------------------------------------------------------- */
 
 /* 1 if it lives. */
@@ -287,8 +316,10 @@ void worker_act(worker *worker, int may_allocate) {
     verify_one(worker);
   } else if (kind < 9500) {
     exchange(worker);
-  } else if (kind < 9900) {
+  } else if (kind < 9800) {
     use_freed(worker);
+  } else if (kind < 9900) {
+    resize(worker);
   } else if (kind < 9970) {
     list(worker);
   } else if (kind < 9973) {
