@@ -38,6 +38,10 @@ export {
   PoolCreateError,
   PoolError,
 } from "./lib/errors.ts";
-export type { AllocBlockingOptions, PoolAttributes } from "./lib/options.ts";
+export type {
+  AllocationCopyOptions,
+  AllocBlockingOptions,
+  PoolAttributes,
+} from "./lib/options.ts";
 export { MemoryPool } from "./lib/pool.ts";
 export type { PoolListing } from "./lib/registry.ts";

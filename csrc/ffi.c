@@ -1,4 +1,6 @@
 /* ffi.c - see managed_memory_ffi.h. */
+#include <string.h>
+
 #include "handle.h"
 
 /* Callers read these in place. */
@@ -54,6 +56,67 @@ int mm_ffi_free(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
 
 int mm_ffi_find(mm_pool *pool, uint32_t id_low, uint32_t id_high) {
   return mm_find(pool, to_id(id_low, id_high), &pool->results.allocation);
+}
+
+int mm_ffi_resize(mm_pool *pool, uint32_t id_low, uint32_t id_high,
+                  double size) {
+  uint64_t bytes;
+  if (!to_whole(size, &bytes)) return MM_E_INVALID;
+  return mm_resize(pool, to_id(id_low, id_high), bytes);
+}
+
+/* The address of bytes of the data region; NULL if they do not lie in there. */
+static void *bytes_at(const mm_pool *pool, double offset, double size,
+                      uint64_t *length) {
+  uint64_t start;
+  if (!to_whole(offset, &start) || !to_whole(size, length) ||
+      start > pool->geometry.data_size ||
+      *length > pool->geometry.data_size - start)
+    return NULL;
+  return pool->data + start;
+}
+
+int mm_ffi_hash(mm_pool *pool, double offset, double size) {
+  uint64_t length;
+  const void *bytes = bytes_at(pool, offset, size, &length);
+  if (bytes == NULL) return MM_E_INVALID;
+  pool->results.hash = mm_hash(bytes, length);
+  return MM_OK;
+}
+
+int mm_ffi_clear(mm_pool *pool, double offset, double size) {
+  uint64_t length;
+  void *bytes = bytes_at(pool, offset, size, &length);
+  if (bytes == NULL) return MM_E_INVALID;
+  memset(bytes, 0, length);
+  return MM_OK;
+}
+
+int mm_ffi_write(mm_pool *pool, double offset, double size, const void *source) {
+  uint64_t length;
+  void *bytes = bytes_at(pool, offset, size, &length);
+  if (bytes == NULL || (source == NULL && length != 0)) return MM_E_INVALID;
+  if (length != 0) memmove(bytes, source, length);
+  return MM_OK;
+}
+
+int mm_ffi_copy(mm_pool *pool, double offset, double size, const mm_pool *from,
+                double from_offset) {
+  uint64_t length;
+  void *bytes = bytes_at(pool, offset, size, &length);
+  const void *source = bytes_at(from, from_offset, size, &length);
+  if (bytes == NULL || source == NULL) return MM_E_INVALID;
+  memmove(bytes, source, length);
+  return MM_OK;
+}
+
+int mm_ffi_equals(const mm_pool *pool, double offset, double size,
+                  const mm_pool *other, double other_offset) {
+  uint64_t length;
+  const void *bytes = bytes_at(pool, offset, size, &length);
+  const void *others = bytes_at(other, other_offset, size, &length);
+  if (bytes == NULL || others == NULL) return MM_E_INVALID;
+  return memcmp(bytes, others, length) == 0;
 }
 
 int mm_ffi_read_stats(mm_pool *pool) {

@@ -27,9 +27,10 @@ typedef struct mm_ffi_results {
   uint64_t cursor;          /* byte 72: where the next list, list_free_blocks goes on */
   mm_owner owner;           /* byte 80: last owner_of */
   mm_reclaimed reclaimed;   /* byte 88: last reclaim */
+  uint64_t hash;            /* byte 104: last hash */
 } mm_ffi_results;
 
-#define MM_FFI_RESULTS_SIZE 104u
+#define MM_FFI_RESULTS_SIZE 112u
 
 /* The handle's result area: MM_FFI_RESULTS_SIZE bytes, valid until detach. */
 MM_API void *mm_ffi_results_of(mm_pool *pool);
@@ -52,6 +53,32 @@ MM_API int mm_ffi_free(mm_pool *pool, uint32_t id_low, uint32_t id_high);
 
 /* mm_find(); result in allocation. */
 MM_API int mm_ffi_find(mm_pool *pool, uint32_t id_low, uint32_t id_high);
+
+/* mm_resize(). */
+MM_API int mm_ffi_resize(mm_pool *pool, uint32_t id_low, uint32_t id_high,
+                         double size);
+
+/* The bytes of allocations, by their offset in the data region: MM_OK, or
+ * MM_E_INVALID if they do not lie in there, whereupon nothing was touched. That
+ * they belong to somebody who wants it is for the caller to know. */
+
+/* mm_hash(); result in hash. */
+MM_API int mm_ffi_hash(mm_pool *pool, double offset, double size);
+
+/* Makes them zero. */
+MM_API int mm_ffi_clear(mm_pool *pool, double offset, double size);
+
+/* Copies them from `source`, which has `size` bytes. */
+MM_API int mm_ffi_write(mm_pool *pool, double offset, double size,
+                        const void *source);
+
+/* Copies them from another place, of this pool or of another one. */
+MM_API int mm_ffi_copy(mm_pool *pool, double offset, double size,
+                       const mm_pool *from, double from_offset);
+
+/* 1 if they are the same as in another place, 0 if they are not. */
+MM_API int mm_ffi_equals(const mm_pool *pool, double offset, double size,
+                         const mm_pool *other, double other_offset);
 
 /* mm_pool_read_stats(); result in stats. */
 MM_API int mm_ffi_read_stats(mm_pool *pool);

@@ -56,6 +56,52 @@ function wholeError(
   return numberError(action, what, value, range);
 }
 
+/** Throws unless `value` is a whole number from 0 to `most`. */
+export function checkWithin(
+  value: number,
+  most: number,
+  action: string,
+  what: string,
+): void {
+  if (Number.isSafeInteger(value) && value >= 0 && value <= most) return;
+  throw numberError(action, what, value, `a whole number from 0 to ${most}`);
+}
+
+/** Throws unless `value` is a number, of whatever value. */
+export function checkNumber(value: number, action: string, what: string): void {
+  if (typeof value === "number") return;
+  throw new TypeError(
+    `Cannot ${action}: ${what} must be a number, not ${quote(value)}`,
+  );
+}
+
+/** The bytes of a buffer or of a view, of this thread alone. */
+export function toContents(
+  value: ArrayBufferView | ArrayBufferLike,
+  action: string,
+): Uint8Array<ArrayBuffer> {
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+  if (buffer instanceof ArrayBuffer) {
+    if (buffer.detached) {
+      throw new TypeError(`Cannot ${action}: the buffer is detached`);
+    }
+    return ArrayBuffer.isView(value)
+      ? new Uint8Array(buffer, value.byteOffset, value.byteLength)
+      : new Uint8Array(buffer);
+  }
+  if (buffer instanceof SharedArrayBuffer) {
+    const shared = ArrayBuffer.isView(value)
+      ? new Uint8Array(buffer, value.byteOffset, value.byteLength)
+      : new Uint8Array(buffer);
+    return Uint8Array.from(shared); // native calls take no shared ones
+  }
+  throw new TypeError(
+    `Cannot ${action}: the bytes must be an ArrayBuffer or a view of one, not ${
+      quote(value)
+    }`,
+  );
+}
+
 /** Throws unless `size` bytes of this type can be asked for. */
 export function checkRequest(size: number, type: number): void {
   if (

@@ -14,6 +14,7 @@ import {
   writePool,
 } from "./descriptor.ts";
 import { PoolCreateError } from "./errors.ts";
+import { idOf } from "./ids.ts";
 import { nativeLibrary } from "./library.ts";
 import { MemviewTable } from "./memviews.ts";
 import type { PoolPlan } from "./options.ts";
@@ -38,7 +39,7 @@ const INFO_MAX_ALLOCATIONS = 40;
 const INFO_NAME = 56;
 
 // mm_ffi_results: its size in bytes, and where its fields lie, in 32-bit words.
-const RESULTS_SIZE = 104;
+const RESULTS_SIZE = 112;
 const RESULT_OFFSET = 2;
 const RESULT_SIZE = 4;
 const RESULT_TYPE = 6;
@@ -51,6 +52,7 @@ const RESULT_OWNER_PID = 20;
 const RESULT_OWNER_IS_ALIVE = 21;
 const RESULT_RECLAIMED_ALLOCATIONS = 22;
 const RESULT_RECLAIMED_BYTES = 24;
+const RESULT_HASH = 26;
 
 const { getArrayBuffer, getCString } = Deno.UnsafePointerView;
 
@@ -180,6 +182,11 @@ export class Attachment {
   /** Their sizes in bytes. */
   get reclaimedBytes(): number {
     return wide(this.#unsigned, RESULT_RECLAIMED_BYTES);
+  }
+
+  /** The last hash. */
+  get hash(): bigint {
+    return idOf(this.#words[RESULT_HASH]!, this.#words[RESULT_HASH + 1]!);
   }
 
   /** Frees an allocation, its buffers emptied before; answers a status. */

@@ -26,11 +26,12 @@
  * | `"not-a-pool"` | the file of this name is not a pool |
  * | `"not-found"` | no pool of this name is there: destroyed, or never created |
  * | `"not-local"` | the pool's memory is on another host |
+ * | `"partial"` | this handle is a clone that covers a part of its allocation, which alone cannot be resized |
  * | `"replaced"` | another pool bears the name now |
  * | `"stale"` | the allocation was freed, or never made |
  * | `"system"` | the operating system refused; `cause` says why |
  * | `"timeout"` | room did not come in time |
- * | `"too-large"` | more than the pool, or its file system, can ever hold |
+ * | `"too-large"` | more than the pool, its file system, or the block of an allocation can ever hold |
  * | `"wrong-pool"` | the allocation belongs to another pool |
  *
  * @example Waiting out a process that was stopped
@@ -72,6 +73,7 @@ export type ManagedMemoryErrorCode =
   | "not-a-pool"
   | "not-found"
   | "not-local"
+  | "partial"
   | "replaced"
   | "stale"
   | "system"

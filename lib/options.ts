@@ -92,6 +92,31 @@ export interface AllocBlockingOptions {
   type?: AllocType | undefined;
 }
 
+/**
+ * How to copy; see {@linkcode MemoryAlloc.copy}.
+ *
+ * @example Labelling a copy
+ * ```ts
+ * import { type AllocationCopyOptions, MemoryPool } from "@dragon/managed-memory";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+ * using allocation = pool.allocFrom(new Uint8Array([1, 2, 3]));
+ * const options: AllocationCopyOptions = { type: 4711, timeout: 1000 };
+ * using copy = allocation.copy(pool, options);
+ * assertEquals(copy.type, 4711);
+ * ```
+ */
+export interface AllocationCopyOptions {
+  /** The type of the copy. Without it, that of what is copied. */
+  type?: AllocType | undefined;
+  /**
+   * Milliseconds to wait for room, blocking the thread; Infinity waits without
+   * limit. Without it, and with 0, does not wait.
+   */
+  timeout?: number | undefined;
+}
+
 /** A pool to be made, as the native library takes it. */
 export interface PoolPlan extends Place {
   readonly size: number;
@@ -179,6 +204,22 @@ export function toRemoval(
   checkDirectory(directory, action, PoolError);
   if (!isName(name)) throw callError(E_NAME, action);
   return { name, directory, force };
+}
+
+/** What MemoryAlloc.copy() was asked for. */
+export interface CopyWish {
+  readonly type: AllocType | undefined;
+  /** Milliseconds; 0: does not wait. */
+  readonly timeout: number;
+}
+
+/** Checks the options of MemoryAlloc.copy(). */
+export function toCopyWish(options: AllocationCopyOptions): CopyWish {
+  const action = "copy an allocation";
+  checkObject(options, action, "options");
+  const { type, timeout = 0 } = options;
+  if (type !== undefined) checkType(type, action);
+  return { type, timeout: toTimeout(timeout, action) };
 }
 
 /** A request for room that may wait. */

@@ -2,7 +2,13 @@
 
 import { allocWaiting, allocWaitingSync } from "./alloc_blocking.ts";
 import { AllocType } from "./alloc_type.ts";
-import { freeThrough, MemoryAlloc, takeFound, takeMade } from "./allocation.ts";
+import {
+  freeThrough,
+  MemoryAlloc,
+  takeFound,
+  takeMade,
+  writeInto,
+} from "./allocation.ts";
 import { listAllocations, type MemoryAllocations } from "./allocations.ts";
 import {
   checkBoolean,
@@ -12,6 +18,7 @@ import {
   checkRequest,
   checkType,
   quote,
+  toContents,
 } from "./arguments.ts";
 import {
   type Attachment,
@@ -509,6 +516,40 @@ export class MemoryPool implements Disposable {
     const status = native.mm_ffi_alloc(pointer, size, label);
     if (status !== OK) throw failureOf(status, size, handle);
     return takeMade(handle, attachment, label, size + 0);
+  }
+
+  /**
+   * Allocates memory for bytes, and copies them there.
+   *
+   * @param bytes A buffer, or a view: what it shows of its buffer. Not kept.
+   * @param type What to label it with.
+   * @returns A handle to as many bytes; disposing of it frees the allocation.
+   * @throws {TypeError} if an argument is of the wrong type, or the buffer is
+   * detached.
+   * @throws {RangeError} if `type` is out of its range.
+   * @throws {AllocationNotAvailableError} if there is no room, `maxAllocations`
+   * are live, or the file system is full.
+   * @throws {PoolError} if the pool was destroyed or detached, is busy or
+   * corrupt, or is on another host.
+   *
+   * @example Sharing a text
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * using allocation = pool.allocFrom(new TextEncoder().encode("hello"));
+   * assertEquals(new TextDecoder().decode(allocation.getMemview()), "hello");
+   * ```
+   */
+  allocFrom(
+    bytes: ArrayBufferView | ArrayBufferLike,
+    type: AllocType = AllocType.DATA,
+  ): MemoryAlloc {
+    const contents = toContents(bytes, "allocate");
+    const allocation = this.alloc(contents.length, type);
+    writeInto(allocation, contents);
+    return allocation;
   }
 
   /**

@@ -118,6 +118,60 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  mm_ffi_resize: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "i32", // uint32_t id_low
+      "i32", // uint32_t id_high
+      "f64", // double size
+    ],
+    result: "i32",
+  },
+  mm_ffi_hash: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "f64", // double offset
+      "f64", // double size
+    ],
+    result: "i32",
+  },
+  mm_ffi_clear: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "f64", // double offset
+      "f64", // double size
+    ],
+    result: "i32",
+  },
+  mm_ffi_write: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "f64", // double offset
+      "f64", // double size
+      "buffer", // const void *source
+    ],
+    result: "i32",
+  },
+  mm_ffi_copy: {
+    parameters: [
+      "pointer", // mm_pool *pool
+      "f64", // double offset
+      "f64", // double size
+      "pointer", // const mm_pool *from
+      "f64", // double from_offset
+    ],
+    result: "i32",
+  },
+  mm_ffi_equals: {
+    parameters: [
+      "pointer", // const mm_pool *pool
+      "f64", // double offset
+      "f64", // double size
+      "pointer", // const mm_pool *other
+      "f64", // double other_offset
+    ],
+    result: "i32",
+  },
   mm_ffi_read_stats: {
     parameters: [
       "pointer", // mm_pool *pool

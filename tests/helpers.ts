@@ -23,6 +23,11 @@ export const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 
+/** The descriptor of an allocation on another host. */
+export const OTHER_HOST = Uint8Array.fromBase64(
+  "TU1BMVVVVVVVVVVVVVVVVVVVVVVmZmZmZmZmZmZmZmZmZmZmBwAAAAAAAABBAAAAAAAAAAMAAAAJAABlbHNld2hlcmUWdj7tdZzbJQ==",
+);
+
 /** A pool name that no other test, and no other run, uses. */
 export function uniqueName(): string {
   return `test-${crypto.randomUUID()}`;

@@ -56,6 +56,8 @@ function* caused(): Generator<ManagedMemoryError> {
   yield thrownBy(() => whole.getMemview());
 
   const one = pool.alloc(1);
+  yield thrownBy(() => one.resize(5000));
+  yield thrownBy(() => one.clone(0, 1).resize(2));
   const serialized = one.serialize();
   yield thrownBy(() => MemoryPool.attach(serialized));
   yield thrownBy(() => MemoryPool.attach(serialized.subarray(1)));
