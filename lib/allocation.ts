@@ -1025,9 +1025,7 @@ export class MemoryAlloc implements Disposable {
   #end(ending: Ending): void {
     const role = this.#state;
     this.#state = ending;
-    if (role === HOLDER || role === HOLDING_MAKER) {
-      this.#handle.release("detached");
-    }
+    if (role >= HOLDER) this.#handle.release("detached");
   }
 }
 

@@ -85,6 +85,7 @@ export function toContents(
     if (buffer.detached) {
       throw new TypeError(`Cannot ${action}: the buffer is detached`);
     }
+    if (value instanceof Uint8Array) return value as Uint8Array<ArrayBuffer>;
     return ArrayBuffer.isView(value)
       ? new Uint8Array(buffer, value.byteOffset, value.byteLength)
       : new Uint8Array(buffer);
