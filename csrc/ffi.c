@@ -30,12 +30,17 @@ void *mm_ffi_data(const mm_pool *pool) { return pool->data; }
 
 int mm_ffi_pool_create(double size, const char *name, uint64_t uid,
                        double min_block_size, double max_allocations,
-                       uint32_t mode, const char *directory, mm_pool **pool) {
+                       uint32_t mode, const char *directory,
+                       const uint64_t *pre_allocate, uint32_t pre_allocate_count,
+                       uint32_t numa_node_plus_1, mm_pool **pool) {
   mm_pool_options options = {
       .name = name,
       .uid = uid,
       .mode = mode != 0 ? mode : MM_MODE_NONE,
       .directory = directory,
+      .pre_allocate = pre_allocate,
+      .pre_allocate_count = pre_allocate_count,
+      .numa_node_plus_1 = numa_node_plus_1,
   };
   if (!to_whole(size, &options.size) ||
       !to_whole(min_block_size, &options.min_block_size) ||
@@ -176,6 +181,12 @@ int mm_ffi_list_free_blocks(mm_pool *pool, uint32_t restart, void *sizes,
 int mm_ffi_descriptor_read(const void *bytes, uint32_t length,
                            mm_descriptor *descriptor) {
   return mm_descriptor_read(bytes, length, descriptor);
+}
+
+int mm_ffi_default_pool(void *buffer, uint32_t capacity) {
+  size_t length = 0;
+  const int status = mm_default_pool(buffer, capacity, &length);
+  return status == MM_OK ? (int)length : status;
 }
 
 int mm_ffi_pool_serialize(const mm_pool *pool, void *buffer, uint32_t capacity) {

@@ -114,3 +114,30 @@ int mm__grow_use(mm_pool *pool, mm__growth *growth) {
   if (status == MM_OK) growth->data_to = 0;
   return status;
 }
+
+/* One step of mm__grow_ahead(): puts to use what was committed. */
+static int use_now(mm_pool *pool, mm__growth *growth) {
+  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (status == MM_OK) {
+    status = mm__grow_use(pool, growth);
+    mm__unlock(pool);
+  }
+  return status == MM_OK ? 0 : -EIO;
+}
+
+int mm__grow_ahead(mm_pool *pool, uint64_t bytes, uint64_t blocks) {
+  mm__growth growth = {0, 0, 0, 0};
+  if (mm__grow_begin(pool, &growth, MM__LOCK_PATIENCE_MS) != MM_OK) return -EIO;
+  int error = 0;
+  /* Besides the sentinel's, and one for what is left over. */
+  while (error == 0 && pool->heap.limit < pool->geometry.table_capacity &&
+         pool->heap.limit < blocks + 2) {
+    error = mm__grow_records(pool, &growth);
+    if (error == 0) error = use_now(pool, &growth);
+  }
+  const mm__need need = {.from = 0, .least = bytes, .most = pool->geometry.data_size};
+  if (error == 0 && bytes != 0) error = mm__grow_data(pool, &need, &growth);
+  if (error == 0) error = use_now(pool, &growth);
+  mm__grow_end(pool, &growth);
+  return error;
+}

@@ -34,4 +34,9 @@ int mm__grow_records(mm_pool *pool, mm__growth *growth);
  * mm__heap_extend(). */
 int mm__grow_use(mm_pool *pool, mm__growth *growth);
 
+/* Commits memory for the first `bytes` of the data region and for `blocks` blocks,
+ * and puts it to use; for a pool that nobody else has seen yet. 0 or a negative
+ * errno; MM_E_BUSY, MM_E_CORRUPT are -EIO. */
+int mm__grow_ahead(mm_pool *pool, uint64_t bytes, uint64_t blocks);
+
 #endif

@@ -109,10 +109,13 @@ extern "C" {
 #endif
 
 /* Raised whenever a function of this header changes its meaning. */
-#define MM_ABI_VERSION 1u
+#define MM_ABI_VERSION 2u
 
 /* Longest pool name, in bytes without the terminating NUL. */
 #define MM_NAME_MAX 200u
+
+/* Largest NUMA node that can be asked for. */
+#define MM_NUMA_NODE_MAX 1023u
 
 /* Longest directory path, in bytes without the terminating NUL. */
 #define MM_DIRECTORY_MAX 1023u
@@ -159,6 +162,7 @@ typedef enum mm_status {
   MM_E_BUFFER = -22,     /* the caller's buffer is too small */
   MM_E_NO_PROC = -23,    /* /proc is not mounted */
   MM_E_IN_USE = -24,     /* a living process is attached */
+  MM_E_NO_DEFAULT = -25, /* the environment names no default pool */
 } mm_status;
 
 /* An error of the operating system: MM_E_SYSTEM(errno). */
@@ -193,6 +197,10 @@ typedef struct mm_pool_options {
   uint64_t max_allocations; /* most allocations live at once; 0: what fits */
   uint32_t mode;            /* permission bits, set exactly; 0: 0600; MM_MODE_NONE */
   const char *directory;    /* absolute path; NULL: mm_default_directory() */
+  const uint64_t *pre_allocate; /* sizes in bytes of blocks to have memory for */
+  size_t pre_allocate_count;    /* of them */
+  uint32_t numa_node_plus_1;    /* 1 + the NUMA node that the memory should come from;
+                                   0: as the system likes */
 } mm_pool_options;
 
 /* What never changes during a pool's life. */
@@ -216,7 +224,15 @@ typedef struct mm_pool_stats {
 
 /* Creates a pool and attaches to it. The name appears in the file system only
  * when the pool is complete: a creator that is killed leaves nothing, or a
- * whole pool. Costs memory only for what is used.
+ * whole pool. Costs memory only for what is used, and for `pre_allocate`: as much
+ * as allocations of all these sizes together need is committed at once, so that
+ * the first ones need not, and cannot find the file system full. It is not set
+ * aside for them: anybody may allocate it, in whatever sizes.
+ *
+ * The NUMA node is a preference, for all memory of the pool, whoever commits it:
+ * where the node has none left, another gives it. But one that is not there, and
+ * a system that knows no nodes or forbids to choose, is an error: MM_E_SYSTEM of
+ * EINVAL, ENOSYS, EPERM.
  *
  * MM_E_INVALID, MM_E_NAME, MM_E_DIRECTORY, MM_E_EXISTS (see mm_pool_probe()),
  * MM_E_TOO_LARGE, MM_E_FS_FULL, MM_E_NO_PROC, MM_E_SYSTEM(..). */
@@ -548,6 +564,17 @@ MM_API int mm_allocation_serialize(const mm_pool *pool,
  * MM_E_DESCRIPTOR, MM_E_VERSION. */
 MM_API int mm_descriptor_read(const void *bytes, size_t length,
                               mm_descriptor *descriptor);
+
+/* The environment variable that names a process's default pool: the pool's
+ * descriptor, in base64. */
+#define MM_DEFAULT_POOL_VARIABLE "MANAGED_MEMORY_DEFAULT_POOL"
+
+/* Reads the default pool's descriptor, for mm_pool_attach(); does not look
+ * whether it is one. Not while another thread changes the environment.
+ *
+ * MM_E_NO_DEFAULT (not set, or empty), MM_E_DESCRIPTOR (not base64), MM_E_BUFFER
+ * (MM_DESCRIPTOR_MAX bytes suffice). */
+MM_API int mm_default_pool(void *descriptor, size_t capacity, size_t *length);
 
 /* What tells this host from all others, and from itself before it was last
  * started. A pool whose descriptor has another one is not here.

@@ -43,7 +43,9 @@ MM_API void *mm_ffi_data(const mm_pool *pool);
 MM_API int mm_ffi_pool_create(double size, const char *name, uint64_t uid,
                               double min_block_size, double max_allocations,
                               uint32_t mode, const char *directory,
-                              mm_pool **pool);
+                              const uint64_t *pre_allocate,
+                              uint32_t pre_allocate_count,
+                              uint32_t numa_node_plus_1, mm_pool **pool);
 
 /* mm_alloc(); result in allocation. */
 MM_API int mm_ffi_alloc(mm_pool *pool, double size, uint32_t type);
@@ -112,6 +114,9 @@ MM_API int mm_ffi_list_free_blocks(mm_pool *pool, uint32_t restart, void *sizes,
 /* mm_descriptor_read(). */
 MM_API int mm_ffi_descriptor_read(const void *bytes, uint32_t length,
                                   mm_descriptor *descriptor);
+
+/* mm_default_pool(): the length in bytes, or a negative status. */
+MM_API int mm_ffi_default_pool(void *buffer, uint32_t capacity);
 
 /* mm_pool_serialize(): the length in bytes, or a negative status. */
 MM_API int mm_ffi_pool_serialize(const mm_pool *pool, void *buffer,

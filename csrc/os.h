@@ -32,6 +32,10 @@ uint64_t mm__os_now(void);
 
 void mm__os_sleep(uint64_t nanoseconds);
 
+/* Copies the value of an environment variable. -ENOENT: it is not set; -ENOSPC: it
+ * needs more than `size` bytes. Nobody may change the environment meanwhile. */
+int mm__os_environment(const char *name, char *value, size_t size);
+
 int mm__os_random(void *bytes, size_t length);
 
 /* 16 bytes that are the same for all processes of this host since it was
@@ -132,6 +136,11 @@ void mm__os_release(int file, uint64_t offset, uint64_t length);
 /* Maps the file's first `size` bytes, shared, out of core dumps. */
 int mm__os_map(int file, uint64_t size, void **address);
 void mm__os_unmap(void *address, uint64_t size);
+
+/* Asks for the memory of a mapped file, all that will ever be committed by
+ * whomever, to come from a NUMA node while that has some. -EINVAL: there is no such
+ * node; -ENOSYS: the system knows no nodes; -EPERM. */
+int mm__os_prefer_node(void *address, uint64_t size, uint32_t node);
 
 /* A word that is 1, and after it one that is 0; after fork() both are 0 in the
  * child, by mm__os_unshare(), and where the system can do it of itself, also

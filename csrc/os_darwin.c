@@ -34,6 +34,11 @@ uint64_t mm__os_process_start(void) {
 /* CLOCK_MONOTONIC follows the clock that people set. */
 uint64_t mm__os_now(void) { return clock_gettime_nsec_np(CLOCK_UPTIME_RAW); }
 
+int mm__os_prefer_node(void *address, uint64_t size, uint32_t node) {
+  (void)address, (void)size, (void)node;
+  return -ENOSYS;
+}
+
 int mm__os_random(void *bytes, size_t length) {
   uint8_t *at = bytes;
   while (length > 0) {

@@ -233,6 +233,21 @@ int mm__os_map(int file, uint64_t size, void **address) {
   return 0;
 }
 
+int mm__os_prefer_node(void *address, uint64_t size, uint32_t node) {
+  /* <linux/mempolicy.h>, which not all systems have. */
+  enum { MPOL_PREFERRED = 1 };
+  enum { NODES = 1024, BITS = 8 * sizeof(unsigned long) };
+  unsigned long nodes[NODES / BITS] = {0};
+  if (node >= NODES) return -EINVAL;
+  nodes[node / BITS] = 1ul << node % BITS;
+  /* The policy of a shared mapping of a tmpfs is its file's, in all processes. The
+   * kernel looks at one bit less than it is told. */
+  return syscall(SYS_mbind, address, size, MPOL_PREFERRED, nodes,
+                 8 * sizeof nodes + 1, 0) == 0
+             ? 0
+             : -errno;
+}
+
 void mm__os_unmap(void *address, uint64_t size) { munmap(address, (size_t)size); }
 
 uint32_t *mm__os_fork_mark(void) {

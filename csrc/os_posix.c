@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,15 @@
 uint32_t mm__os_page_size(void) { return (uint32_t)sysconf(_SC_PAGESIZE); }
 
 uint32_t mm__os_process_id(void) { return (uint32_t)getpid(); }
+
+int mm__os_environment(const char *name, char *value, size_t size) {
+  const char *text = getenv(name);
+  if (text == NULL) return -ENOENT;
+  const size_t length = strlen(text);
+  if (length >= size) return -ENOSPC;
+  memcpy(value, text, length + 1);
+  return 0;
+}
 
 struct timespec mm__posix_timespec(uint64_t nanoseconds) {
   return (struct timespec){

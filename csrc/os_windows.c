@@ -86,6 +86,19 @@ void mm__os_sleep(uint64_t nanoseconds) {
   Sleep((DWORD)((nanoseconds + 999999u) / 1000000u));
 }
 
+int mm__os_prefer_node(void *address, uint64_t size, uint32_t node) {
+  (void)address, (void)size, (void)node;
+  return -ENOSYS;
+}
+
+/* Not getenv(), which knows the environment as it was at first. */
+int mm__os_environment(const char *name, char *value, size_t size) {
+  const DWORD length = GetEnvironmentVariableA(name, value, (DWORD)size);
+  if (length >= size) return -ENOSPC;
+  if (length == 0) return -ENOENT; /* or it is empty */
+  return 0;
+}
+
 int mm__os_random(void *bytes, size_t length) {
   return mm__windows_status(BCryptGenRandom(NULL, bytes, (ULONG)length,
                                             BCRYPT_USE_SYSTEM_PREFERRED_RNG));

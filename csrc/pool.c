@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "geometry.h"
+#include "grow.h"
 #include "handle.h"
 #include "names.h"
 #include "participants.h"
@@ -94,6 +95,34 @@ static void format(mm_pool *pool, const mm_pool_options *options) {
                                    : pool->geometry.table_capacity);
 }
 
+/* Bytes that blocks of these sizes take together; UINT64_MAX: more than there are. */
+static uint64_t blocks_size(const mm_pool_options *options,
+                            const mm__geometry *geometry) {
+  const uint64_t granule = 1ull << geometry->granule_shift;
+  uint64_t total = 0;
+  for (size_t at = 0; at < options->pre_allocate_count; at++) {
+    const uint64_t size = options->pre_allocate[at];
+    if (size > geometry->data_size) return UINT64_MAX;
+    const uint64_t block = size != 0 ? (size + granule - 1) / granule * granule : granule;
+    if (block > geometry->data_size - total) return UINT64_MAX;
+    total += block;
+  }
+  return total;
+}
+
+/* Does what the options say of the pool's memory. */
+static int prepare_memory(mm_pool *pool, const mm_pool_options *options) {
+  if (options->pre_allocate_count == 0) return MM_OK;
+  if (options->pre_allocate_count > pool->geometry.max_allocations)
+    return MM_E_TOO_LARGE;
+  const uint64_t bytes = blocks_size(options, &pool->geometry);
+  if (bytes == UINT64_MAX) return MM_E_TOO_LARGE;
+  const int error = mm__grow_ahead(pool, bytes, options->pre_allocate_count);
+  return error == -ENOSPC || error == -EDQUOT || error == -ENOMEM
+             ? MM_E_FS_FULL
+             : mm__system_status(error);
+}
+
 /* Makes the whole pool in a file without a name, and then gives it its name. */
 static int create_in(int directory, const mm_pool_options *options,
                      const mm__geometry *geometry, mm_pool *pool) {
@@ -113,10 +142,14 @@ static int create_in(int directory, const mm_pool_options *options,
   if (error == 0) error = mm__os_commit(mapped, geometry->table_offset, page);
   int status = mm__system_status(error);
   if (status == MM_OK) status = handle_open(pool, mapped, geometry);
+  if (status == MM_OK && options->numa_node_plus_1 != 0)
+    status = mm__system_status(mm__os_prefer_node(
+        pool->header, geometry->file_size, options->numa_node_plus_1 - 1));
   if (status == MM_OK) {
     format(pool, options);
     status = mm__participant_join(pool);
   }
+  if (status == MM_OK) status = prepare_memory(pool, options);
   if (status == MM_OK) {
     char file_name[MM__FILE_NAME_SIZE];
     mm__file_name(options->name, file_name);
@@ -142,6 +175,9 @@ int mm_pool_create(const mm_pool_options *options, mm_pool **result) {
                                                 : MM__DEFAULT_DIRECTORY;
   if (!mm__directory_is_valid(path)) return MM_E_DIRECTORY;
   if (options->mode > 0777 && options->mode != MM_MODE_NONE)
+    return MM_E_INVALID;
+  if (options->numa_node_plus_1 > MM_NUMA_NODE_MAX + 1 ||
+      (options->pre_allocate == NULL && options->pre_allocate_count != 0))
     return MM_E_INVALID;
   mm__geometry geometry;
   int status = mm__geometry_plan(

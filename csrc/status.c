@@ -42,6 +42,7 @@ const char *mm_strerror(int status) {
     case MM_E_BUFFER: return "the buffer is too small";
     case MM_E_NO_PROC: return "/proc is not mounted";
     case MM_E_IN_USE: return "a living process is attached";
+    case MM_E_NO_DEFAULT: return "the environment names no default pool";
     default: return "unknown status";
   }
 }

@@ -378,7 +378,7 @@ static void create_another(void) {
                          ? CALL(BIT(EXISTS) | BIT(FS_FULL), mm_pool_create(&options, &pool))
                          : CALL(BIT(EXISTS) | BIT(FS_FULL),
                                 mm_ffi_pool_create(4096, SCENE_NAME, 1, 64, 0, 0600,
-                                                   WORLD_DIRECTORY, &pool));
+                                                   WORLD_DIRECTORY, NULL, 0, 0, &pool));
   if (status != MM_OK) return;
   CALL(GONE | SYSTEM_ERROR, mm_pool_destroy(pool));
   DO(mm_pool_detach(pool));

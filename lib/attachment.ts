@@ -289,6 +289,9 @@ export function openNew(pool: PoolPlan): Attachment {
     pool.maxAllocations,
     pool.mode,
     cStringOrNull(pool.directory),
+    pool.preAllocate,
+    pool.preAllocate.length,
+    pool.numaNode === undefined ? 0 : pool.numaNode + 1,
     address,
   );
   if (status === OK) {

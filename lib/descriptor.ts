@@ -56,6 +56,18 @@ export function readDescriptor(serialized: Uint8Array): number {
   const count = serialized.length;
   if (count === 0 || count > LENGTH_MAX) return E_DESCRIPTOR;
   bytes.set(serialized);
+  return readBytes(native, count);
+}
+
+/** The same for the descriptor of the default pool, which the environment names. */
+export function readDefaultDescriptor(): number {
+  const native = nativeLibrary();
+  const count = native.mm_ffi_default_pool(pointersOf().bytes, LENGTH_MAX);
+  if (count < OK) return count;
+  return count === 0 ? E_DESCRIPTOR : readBytes(native, count);
+}
+
+function readBytes(native: Native, count: number): number {
   length = count;
   const areas = pointersOf();
   const status = native.mm_ffi_descriptor_read(

@@ -20,6 +20,7 @@
  * | `"invalid-directory"` | the directory is not absolute, too long, or (on Linux) not on a tmpfs |
  * | `"invalid-name"` | the name is empty, too long, or has other characters than `A-Z a-z 0-9 . _ -` |
  * | `"library-unavailable"` | the native library could not be loaded |
+ * | `"no-default-pool"` | the environment names no default pool |
  * | `"no-participant-slot"` | all 1024 participant slots of the pool are taken |
  * | `"no-proc"` | /proc is not mounted |
  * | `"no-room"` | no free block is large enough now, or older requests go first |
@@ -67,6 +68,7 @@ export type ManagedMemoryErrorCode =
   | "invalid-directory"
   | "invalid-name"
   | "library-unavailable"
+  | "no-default-pool"
   | "no-participant-slot"
   | "no-proc"
   | "no-room"

@@ -3,7 +3,7 @@
 
 import { type Native, SYMBOLS } from "./symbols.ts";
 
-const ABI_VERSION = 1;
+const ABI_VERSION = 2;
 
 /**
  * Loads a library.

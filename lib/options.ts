@@ -11,6 +11,7 @@ import {
   checkString,
   checkType,
   checkWhole,
+  checkWithin,
   quote,
   toTimeout,
   toUid,
@@ -20,6 +21,7 @@ import { isName, type Place } from "./place.ts";
 import { callError, createError, E_NAME } from "./status.ts";
 
 const DEFAULT_MODE = 0o600;
+const MAX_NUMA_NODE = 1023;
 
 /**
  * How to make a pool; see {@linkcode MemoryPool.create}.
@@ -57,6 +59,23 @@ export interface PoolAttributes {
    * temporary folder.
    */
   directory?: string | undefined;
+  /**
+   * Sizes in bytes of blocks to have memory for from the start: as much as
+   * allocations of all these sizes together take is committed at creation (0.25
+   * s per GiB), which fails if there is not so much. So the first allocations
+   * of these sizes need not commit, and cannot find the file system full. The
+   * memory is not set aside for them: anybody may allocate it, in any sizes.
+   */
+  preAllocate?: Iterable<number> | undefined;
+  /**
+   * The NUMA node, from 0 to 1023, that the pool's memory should come from,
+   * whoever commits it. A preference: where the node has none left, another
+   * gives it. Creation fails, with code `"system"`, where there is no such
+   * node, the system knows no nodes, or forbids to choose (Docker does, without
+   * `--cap-add SYS_NICE`). Without it, the system's choice, usually the node on
+   * which memory is first allocated.
+   */
+  numaNode?: number | undefined;
 }
 
 /**
@@ -126,6 +145,9 @@ export interface PoolPlan extends Place {
   /** 0: what the size allows. */
   readonly maxAllocations: number;
   readonly mode: number;
+  /** Sizes in bytes. */
+  readonly preAllocate: BigUint64Array<ArrayBuffer>;
+  readonly numaNode: number | undefined;
 }
 
 /** Checks the arguments of MemoryPool.create(). */
@@ -142,11 +164,16 @@ export function toPlan(
   checkObject(attributes, action, "attributes");
   const { minBlockSize, maxAllocations, mode = DEFAULT_MODE, directory } =
     attributes;
+  const { preAllocate = [], numaNode } = attributes;
   if (minBlockSize !== undefined) checkMinBlockSize(minBlockSize, action);
   if (maxAllocations !== undefined) {
     checkWhole(maxAllocations, 1, action, "maxAllocations");
   }
   checkMode(mode, action);
+  const blocks = toBlockSizes(preAllocate, action);
+  if (numaNode !== undefined) {
+    checkWithin(numaNode, MAX_NUMA_NODE, action, "numaNode");
+  }
   checkDirectory(directory, action, PoolCreateError);
   if (!isName(name)) throw createError(E_NAME, action);
   return {
@@ -157,7 +184,25 @@ export function toPlan(
     maxAllocations: maxAllocations ?? 0,
     mode,
     directory,
+    preAllocate: blocks,
+    numaNode,
   };
+}
+
+function toBlockSizes(
+  sizes: Iterable<number>,
+  action: string,
+): BigUint64Array<ArrayBuffer> {
+  checkObject(sizes, action, "preAllocate");
+  if (typeof sizes[Symbol.iterator] !== "function") {
+    throw new TypeError(
+      `Cannot ${action}: preAllocate must be a list, not ${quote(sizes)}`,
+    );
+  }
+  return BigUint64Array.from(sizes, (size) => {
+    checkWhole(size, 0, action, "a size in preAllocate");
+    return BigInt(size);
+  });
 }
 
 /** Throws unless `directory` is a string that C can take, or undefined. */

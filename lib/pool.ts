@@ -32,6 +32,7 @@ import {
   parsedBytes,
   parsedName,
   parsedUid,
+  readDefaultDescriptor,
   readDescriptor,
   writePool,
 } from "./descriptor.ts";
@@ -187,6 +188,45 @@ export class MemoryPool implements Disposable {
   static attach(serialized: Uint8Array): MemoryPool {
     const action = "attach to a pool";
     readPoolDescriptor(serialized, action);
+    return MemoryPool.#attachParsed();
+  }
+
+  /**
+   * Attaches to the pool that this process's environment names, which is how a
+   * child process, or a whole tree of them, gets at a pool without a word: the
+   * variable `MANAGED_MEMORY_DEFAULT_POOL` holds the pool's descriptor in base64.
+   * Needs no `--allow-env`, as the native library reads it.
+   *
+   * @returns A new handle, as of {@linkcode MemoryPool.attach}.
+   * @throws {PoolAttachError} with code `"no-default-pool"` if the variable is
+   * not set, or empty; with `"invalid-descriptor"` if it is not a pool's
+   * descriptor; and for whatever reason {@linkcode MemoryPool.attach} has.
+   *
+   * @example Giving a pool to child processes
+   * ```ts
+   * import { MemoryPool } from "@dragon/managed-memory";
+   *
+   * using pool = MemoryPool.create(1024, `example-${crypto.randomUUID()}`, 1);
+   * const command = new Deno.Command(Deno.execPath(), {
+   *   args: ["run", "--allow-ffi", "child.ts"],
+   *   env: { MANAGED_MEMORY_DEFAULT_POOL: pool.serialize().toBase64() },
+   * });
+   *
+   * // command.spawn(), and in child.ts:
+   * function work() {
+   *   using pool = MemoryPool.attachDefault();
+   *   return pool.currentAllocations;
+   * }
+   * ```
+   */
+  static attachDefault(): MemoryPool {
+    const action = "attach to the default pool";
+    checkPoolDescriptor(readDefaultDescriptor(), action);
+    return MemoryPool.#attachParsed();
+  }
+
+  /** Attaches to the pool that the descriptor names that was read last. */
+  static #attachParsed(): MemoryPool {
     if (!isLocal()) {
       const remote = PoolHandle.remote(
         parsedName(),
@@ -1020,7 +1060,11 @@ function refusalOf(size: number, handle: PoolHandle): PoolError {
 /** Reads a descriptor that must be a pool's. */
 function readPoolDescriptor(serialized: Uint8Array, action: string): void {
   checkBytes(serialized, action);
-  const status = readDescriptor(serialized);
+  checkPoolDescriptor(readDescriptor(serialized), action);
+}
+
+/** Throws unless reading a descriptor ended well, and it is a pool's. */
+function checkPoolDescriptor(status: number, action: string): void {
   if (status !== OK) throw attachError(status, action);
   if (!namesAllocation()) return;
   throw new PoolAttachError(

@@ -35,6 +35,7 @@ export const E_CORRUPT = -20;
 export const E_STALE = -21;
 export const E_NO_PROC = -23;
 export const E_IN_USE = -24;
+export const E_NO_DEFAULT = -25;
 
 const SYSTEM_BASE = -1000;
 const ENOSPC = 28;
@@ -103,6 +104,11 @@ const REASONS: Readonly<Record<number, Reason>> = {
   },
   [E_STALE]: { code: "stale", text: "it was freed, or never made" },
   [E_NO_PROC]: { code: "no-proc", text: "/proc is not mounted" },
+  [E_NO_DEFAULT]: {
+    code: "no-default-pool",
+    text:
+      "the environment variable MANAGED_MEMORY_DEFAULT_POOL is not set, or empty",
+  },
   [E_IN_USE]: {
     code: "in-use",
     text: "a living process is attached to it, and force was not asked for",

@@ -17,6 +17,9 @@ export const SYMBOLS = {
       "f64", // double max_allocations
       "u32", // uint32_t mode
       "buffer", // const char *directory
+      "buffer", // const uint64_t *pre_allocate
+      "u32", // uint32_t pre_allocate_count
+      "u32", // uint32_t numa_node_plus_1
       "buffer", // mm_pool **pool
     ],
     result: "i32",
@@ -250,6 +253,13 @@ export const SYMBOLS = {
       "pointer", // const void *bytes
       "u32", // uint32_t length
       "pointer", // mm_descriptor *descriptor
+    ],
+    result: "i32",
+  },
+  mm_ffi_default_pool: {
+    parameters: [
+      "pointer", // void *buffer
+      "u32", // uint32_t capacity
     ],
     result: "i32",
   },

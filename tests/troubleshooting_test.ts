@@ -9,7 +9,9 @@ import {
   callError,
   createError,
   E_BUSY,
+  E_DESCRIPTOR,
   E_FS_FULL,
+  E_NO_DEFAULT,
   E_NO_PROC,
   E_NO_SLOT,
 } from "../lib/status.ts";
@@ -108,6 +110,8 @@ function* worded(): Generator<Error> {
   yield allocError(E_FS_FULL, 'allocate 60000000 bytes in pool "frames"');
   yield allocError(E_FS_FULL, 'allocate 2097152 bytes in pool "frames"');
   yield allocError(E_BUSY, 'allocate 100 bytes in pool "frames"');
+  yield attachError(E_NO_DEFAULT, "attach to the default pool");
+  yield attachError(E_DESCRIPTOR, "attach to the default pool");
   yield attachError(E_NO_SLOT, 'attach to pool "frames"');
   yield attachError(EACCES, 'attach to pool "frames"');
   yield attachError(EMFILE, 'attach to pool "frames"');

@@ -535,6 +535,15 @@ static int act_create(scene *scene, mm_pool *pool) {
   return mm_pool_create(&options, &pool);
 }
 
+/* With memory for a megabyte in blocks, and for more records than one page has. */
+static int act_create_with_memory(scene *scene, mm_pool *pool) {
+  uint64_t sizes[100];
+  for (uint32_t at = 0; at < 100; at++) sizes[at] = 10000;
+  const mm_pool_options options = {.size = scene->scenario->size, .name = scene->name,
+                                   .pre_allocate = sizes, .pre_allocate_count = 100};
+  return mm_pool_create(&options, &pool);
+}
+
 static void prepare_nothing(scene *scene) { (void)scene; }
 
 /* The name of a pool whose destroyer was killed. */
@@ -635,6 +644,8 @@ const scenario scenarios[] = {
     {"probe and list", SMALL_POOL, prepare_some, act_list_pools, NULL, SCENE_ATTACHED,
      SCENE_ALONE, NULL},
     {"create", SMALL_POOL, prepare_nothing, act_create, NULL, SCENE_CREATES, 0, NULL},
+    {"create with memory", LARGE_POOL, prepare_nothing, act_create_with_memory, NULL,
+     SCENE_CREATES, 0, NULL},
     {"create over a destroyed pool", SMALL_POOL, prepare_destroyed, act_create, NULL,
      SCENE_CREATES, 0, NULL},
 };
