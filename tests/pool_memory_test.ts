@@ -1,7 +1,11 @@
 // What attributes of a pool say about its memory: preAllocate and numaNode.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ManagedMemoryError, MemoryPool, PoolCreateError } from "../mod.ts";
+import {
+  type ManagedMemoryError,
+  MemoryPool,
+  PoolCreateError,
+} from "../mod.ts";
 import {
   assertOwnError,
   assertWholeAndEmpty,
