@@ -56,7 +56,7 @@ fileTest(
   "loadFromFile() makes a file under the hash, for this user only, and no other",
   (directory, embedded, files) => {
     const native = loadFromFile(embedded, files);
-    assertEquals(native.mm_abi_version(), 1);
+    assertEquals(native.mm_abi_version(), 2);
     const path = files.pathOf(embedded.sha256);
     assert(path.includes(embedded.sha256));
     assertEquals(namesIn(directory).length, 1);
