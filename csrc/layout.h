@@ -165,7 +165,10 @@ typedef struct mm__slot {
   /* The cache: see cache.h. */
   uint32_t cache_committed; /* [own] watermark, rises only: entries that may be read */
   uint32_t cache_used;      /* [own] entries from here on are 0 */
-  uint32_t reserved[12];
+
+  uint64_t withdrawn; /* [own] the ticket that nobody waits for any more, although
+                         the cell may still show it; 0: none */
+  uint32_t reserved[10];
 } mm__slot;
 
 /* ---- Caches ------------------------------------------------------------ *

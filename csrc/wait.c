@@ -94,6 +94,16 @@ static int is_stale(const mm__slot *cell, uint64_t now) {
   return shown_at > now ? shown_at - now > STALE : now - shown_at > STALE;
 }
 
+/* 1 if the cell shows a request that has ended: it could not be withdrawn while
+ * the lock was busy. Then it is now. */
+static int has_ended(mm_pool *pool, uint32_t slot) {
+  const mm__slot *cell = &pool->slots[slot];
+  const uint64_t ticket = mm__load(&cell->ticket);
+  if (mm__likely(ticket == 0 || mm__load(&cell->withdrawn) != ticket)) return 0;
+  mm__wait_clear(pool, slot);
+  return 1;
+}
+
 static int is_recent(uint64_t since, uint64_t now, uint64_t span) {
   return since != 0 && now >= since && now - since <= span;
 }
@@ -130,7 +140,9 @@ int mm__wait_turn(mm_pool *pool, uint64_t ticket, mm__turn *turn,
        slot = next_waiting(pool, slot)) {
     mm__slot *cell = &pool->slots[slot];
     const uint64_t other = mm__load(&cell->ticket);
-    if (other == 0 || other >= ticket || is_stale(cell, now)) continue;
+    if (other == 0 || other >= ticket || is_stale(cell, now) ||
+        has_ended(pool, slot))
+      continue;
 
     int goes_first = 0;
     int passed = 0;
@@ -197,7 +209,9 @@ static uint32_t oldest_to_tell(mm_pool *pool, uint64_t now) {
        slot = next_waiting(pool, slot)) {
     const mm__slot *cell = &pool->slots[slot];
     const uint64_t ticket = mm__load(&cell->ticket);
-    if (ticket == 0 || ticket >= before || is_stale(cell, now)) continue;
+    if (ticket == 0 || ticket >= before || is_stale(cell, now) ||
+        has_ended(pool, slot))
+      continue;
     if (is_held_for(pool, cell, now) && !fits(pool, mm__load(&cell->size))) {
       before = ticket;
       if (oldest != MM__NOBODY && mm__load(&pool->slots[oldest].ticket) > before)
@@ -271,9 +285,12 @@ int mm_wait_ticket(mm_pool *pool, uint64_t *ticket) {
 int mm_wait_show(mm_pool *pool, uint64_t ticket, uint64_t size,
                  uint64_t smallest) {
   int status = mm__enter(pool);
-  if (status == MM_OK) status = mm__lock(pool, MM__WAITER_PATIENCE_MS);
   if (status != MM_OK) return status;
   mm__slot *cell = &pool->slots[pool->slot];
+  const uint64_t shown = mm__load(&cell->ticket);
+  if (shown != ticket) mm__store_release(&cell->withdrawn, shown);
+  status = mm__lock(pool, MM__WAITER_PATIENCE_MS);
+  if (status != MM_OK) return status;
   if (ticket == 0) {
     mm__wait_clear(pool, pool->slot);
   } else {
@@ -284,6 +301,7 @@ int mm_wait_show(mm_pool *pool, uint64_t ticket, uint64_t size,
     mm__store(&cell->size, size);
     mm__store(&cell->smallest, smallest);
     mm__store(&cell->shown_at, mm__os_now());
+    mm__store(&cell->withdrawn, 0u);
     mm__store_release(&cell->ticket, ticket);
     set_bit(pool, pool->slot);
   }
@@ -369,7 +387,7 @@ int mm_alloc_blocking(mm_pool *pool, uint64_t size, uint32_t type,
         mm_wait(pool, seen, (uint32_t)(left < longest ? left : longest));
     status = woken == MM_E_DESTROYED ? woken : MM_OK;
   }
-  /* When the lock is busy the cell stays, and lapses when it is not renewed. */
+  /* When the lock is busy the cell stays, marked as withdrawn. */
   if (status != MM_E_DESTROYED && mm__load(&pool->slots[pool->slot].ticket) == ticket)
     mm_wait_show(pool, 0, 0, 0);
   return status;

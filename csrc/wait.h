@@ -9,8 +9,8 @@
  *     was told so PATIENCE ago and did not take.
  *   - An older one that does not fit may be passed PASSES_MAX times; then room
  *     is held back for it, unless nothing was freed for HOLD.
- *   - A cell that was not renewed for STALE, or whose participant is dead,
- *     does not count.
+ *   - A cell that was not renewed for STALE, whose participant is dead, or that
+ *     was withdrawn while the lock was busy, does not count.
  */
 #ifndef MM_WAIT_H
 #define MM_WAIT_H

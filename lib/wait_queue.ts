@@ -168,7 +168,7 @@ export class WaitQueue {
     else if (status === E_BUSY) this.#holdBack(now);
     else return this.#failAll(status);
     if (now >= this.#earliest) this.#expire(now);
-    // When the lock is busy, what is shown lapses if the next pass cannot show either.
+    // When the lock is busy, what is shown is marked as withdrawn.
     if (this.#first !== shown) this.#show();
     this.dueAt = Math.min(this.dueAt, this.#earliest);
   }

@@ -53,6 +53,31 @@ static void one_that_was_told_and_is_killed_holds_nobody_up(void) {
   close_room();
 }
 
+static void one_that_ended_behind_a_busy_lock_does_not_count(void) {
+  open_full();
+  mm_pool *older = attach_again(room), *stopped = attach_again(room);
+  uint64_t ticket, younger = 0;
+  mm_allocation allocation;
+  CHECK_OK(mm_wait_ticket(older, &ticket));
+  CHECK_OK(mm_wait_show(older, ticket, BLOCK, BLOCK));
+  CHECK_OK(mm_wait_ticket(room, &younger));
+  CHECK_OK(mm__lock(stopped, 0));
+  CHECK_STATUS(mm_wait_show(older, 0, 0, 0), MM_E_BUSY);
+  mm__unlock(stopped);
+  give(1);
+  CHECK_OK(mm_wait_try(room, younger, BLOCK, 0, &allocation));
+  CHECK_EQ(mm__load(&older->slots[older->slot].ticket), 0);
+  /* What it shows next counts again. */
+  CHECK_OK(mm_wait_ticket(older, &ticket));
+  CHECK_OK(mm_wait_show(older, ticket, BLOCK, BLOCK));
+  CHECK_OK(mm_wait_ticket(room, &younger));
+  give(2);
+  CHECK_STATUS(mm_wait_try(room, younger, BLOCK, 0, &allocation), MM_E_QUEUED);
+  mm_pool_detach(stopped);
+  mm_pool_detach(older);
+  close_room();
+}
+
 static void one_that_does_not_renew_does_not_count(void) {
   open_full();
   mm_pool *silent = attach_again(room);
@@ -175,6 +200,8 @@ static void a_destroyer_killed_before_it_wakes(void) {
 
 int main(int argc, char **argv) {
   harness_begin(argc, argv);
+  test_case("wait: one that ended behind a busy lock does not count",
+            one_that_ended_behind_a_busy_lock_does_not_count);
   test_case_timed("wait: one that is stopped is passed", one_that_is_stopped_is_passed);
   test_case_timed("wait: one that is killed holds nobody up", one_that_is_killed_holds_nobody_up);
   test_case_timed("wait: one that was told and is killed holds nobody up",
