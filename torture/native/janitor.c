@@ -71,13 +71,15 @@ static void look_through(warden *warden, int clears) {
                        mm_strerror(status));
     for (size_t at = 0; at < count; at++) {
       mm_owner owner;
+      mm_allocation entry; /* its owner may have resized it since it was listed */
       if (entries[at].id == warden->reserve ||
-          mm_owner_of(warden->pool, entries[at].id, &owner) != MM_OK)
+          mm_owner_of(warden->pool, entries[at].id, &owner) != MM_OK ||
+          mm_find(warden->pool, entries[at].id, &entry) != MM_OK)
         continue;
       if (!owner.is_alive)
-        verify_orphan(warden, &entries[at], owner.pid, &owners);
+        verify_orphan(warden, &entry, owner.pid, &owners);
       else if (clears)
-        clear_passed(warden, &entries[at]);
+        clear_passed(warden, &entry);
     }
   } while (count != 0);
 }
