@@ -56,11 +56,8 @@ static int locked_attempt(mm_pool *pool, const mm__request *request,
   if (mm__unlikely(status == MM__INCONSISTENT)) {
     status = mm__recover(pool);
     if (status == MM_OK)
-      status = attempt(pool, request, ticket, growth, allocation, need, &to_wake);
-    if (status == MM__INCONSISTENT) {
-      mm__store(&pool->header->heap.damaged, 1u);
-      status = MM_E_CORRUPT;
-    }
+      status = mm__tried_again(pool, attempt(pool, request, ticket, growth,
+                                             allocation, need, &to_wake));
   }
   mm__unlock(pool);
   mm__wait_wake(pool, to_wake);
@@ -139,11 +136,8 @@ static int locked_free(mm_pool *pool, uint64_t id, uint32_t *to_wake) {
   int status = mm__heap_free(&pool->heap, id);
   if (mm__unlikely(status == MM__INCONSISTENT)) {
     status = mm__recover(pool);
-    if (status == MM_OK) status = mm__heap_free(&pool->heap, id);
-    if (status == MM__INCONSISTENT) {
-      mm__store(&pool->header->heap.damaged, 1u);
-      status = MM_E_CORRUPT;
-    }
+    if (status == MM_OK)
+      status = mm__tried_again(pool, mm__heap_free(&pool->heap, id));
   }
   if (mm__unlikely(status == MM__DONE_REBUILD)) status = mm__recover(pool);
   if (mm__likely(status == MM_OK)) status = mm__cache_trim(pool);

@@ -104,9 +104,7 @@ static void give_back(mm_pool *pool, uint32_t *entry, uint32_t record) {
   if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* a sweep will */
   const uint64_t state = mm__load(&pool->heap.table[record].state);
   if (mm__tag(state) == pool->cache.claimed) {
-    const int status = mm__heap_release(&pool->heap, record, state);
-    if (status == MM__INCONSISTENT || status == MM__DONE_REBUILD)
-      mm__recover(pool);
+    mm__cache_release(pool, record, state);
     mm__wait_count_free(pool);
   }
   mm__store(entry, 0u);
@@ -173,11 +171,7 @@ static void free_for_waiters(mm_pool *pool, mm__bin *bin, uint32_t weight) {
   uint32_t to_wake = MM__NOBODY;
   if (record != 0) {
     const uint64_t state = mm__load(&pool->heap.table[record].state);
-    if (mm__tag(state) == cache->cached) {
-      const int status = mm__heap_release(&pool->heap, record, state);
-      if (status == MM__INCONSISTENT || status == MM__DONE_REBUILD)
-        mm__recover(pool);
-    }
+    if (mm__tag(state) == cache->cached) mm__cache_release(pool, record, state);
     mm__store(entry, 0u);
     to_wake = mm__wait_freed(pool);
   }
@@ -253,17 +247,9 @@ static int empty_bin(mm_pool *pool, uint32_t number, uint32_t count) {
     const uint32_t record = mm__load(entry);
     if (record != 0 && mm__is_record(&pool->heap, record)) {
       const uint64_t state = mm__load(&pool->heap.table[record].state);
-      int status = mm__tag(state) == cache->cached
-                       ? mm__heap_release(&pool->heap, record, state)
-                       : MM_OK;
-      if (status == MM__INCONSISTENT) {
-        status = mm__recover(pool);
-        if (status == MM_OK)
-          status = mm__heap_release(&pool->heap, record, state);
-      }
-      if (status == MM__DONE_REBUILD) status = mm__recover(pool);
-      if (status == MM__INCONSISTENT) status = MM_E_CORRUPT;
-      if (status == MM_E_CORRUPT) return status;
+      if (mm__tag(state) == cache->cached &&
+          mm__cache_release(pool, record, state) == MM_E_CORRUPT)
+        return MM_E_CORRUPT;
       count--;
     }
     mm__store(entry, 0u);

@@ -73,6 +73,10 @@ void mm__cache_refill(mm_pool *pool, uint64_t granules);
  * MM_OK or MM_E_CORRUPT. */
 int mm__cache_trim(mm_pool *pool);
 
+/* Frees a block of a cache if it has that state, and recovers if the heap turns
+ * out to contradict itself. Under the lock. MM_OK, MM_E_STALE or MM_E_CORRUPT. */
+int mm__cache_release(mm_pool *pool, uint32_t record, uint64_t state);
+
 /* Frees what is in all caches, and what the dead have claimed; adds to *released
  * how many blocks that were. Under the lock. MM_OK or MM_E_CORRUPT. */
 int mm__cache_sweep(mm_pool *pool, uint64_t *released);

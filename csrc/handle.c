@@ -22,6 +22,12 @@ int mm__recover(mm_pool *pool) {
   return status;
 }
 
+int mm__tried_again(mm_pool *pool, int status) {
+  if (status != MM__INCONSISTENT) return status;
+  mm__store(&pool->header->heap.damaged, 1u);
+  return MM_E_CORRUPT;
+}
+
 int mm__lock(mm_pool *pool, uint32_t milliseconds) {
   mm__header *header = pool->header;
   const int status = mm__lock_take(&header->lock, &pool->lock_user, milliseconds);

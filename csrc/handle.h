@@ -63,6 +63,10 @@ void mm__unlock(mm_pool *pool);
 /* Recovers the heap; for the lock's holder. MM_OK or MM_E_CORRUPT. */
 int mm__recover(mm_pool *pool);
 
+/* What came of trying again after mm__recover(), for the lock's holder: a heap
+ * that contradicts itself even then is left to the next one, MM_E_CORRUPT. */
+int mm__tried_again(mm_pool *pool, int status);
+
 /* Checks every invariant, under the lock: NULL, or what is broken. For tests
  * and tools. */
 const char *mm__check(mm_pool *pool);

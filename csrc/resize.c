@@ -9,11 +9,8 @@ int mm_resize(mm_pool *pool, uint64_t id, uint64_t size) {
   status = mm__heap_resize(&pool->heap, id, size);
   if (mm__unlikely(status == MM__INCONSISTENT)) {
     status = mm__recover(pool);
-    if (status == MM_OK) status = mm__heap_resize(&pool->heap, id, size);
-    if (status == MM__INCONSISTENT) {
-      mm__store(&pool->header->heap.damaged, 1u);
-      status = MM_E_CORRUPT;
-    }
+    if (status == MM_OK)
+      status = mm__tried_again(pool, mm__heap_resize(&pool->heap, id, size));
   }
   mm__unlock(pool);
   return status;

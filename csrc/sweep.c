@@ -25,8 +25,7 @@ static entries entries_of(const mm_pool *pool, uint32_t slot) {
   return (entries){.first = (uint32_t *)(void *)base, .count = count};
 }
 
-/* Frees the block if it has that state. MM_OK, MM_E_STALE or MM_E_CORRUPT. */
-static int release(mm_pool *pool, uint32_t record, uint64_t state) {
+int mm__cache_release(mm_pool *pool, uint32_t record, uint64_t state) {
   int status = mm__heap_release(&pool->heap, record, state);
   if (mm__unlikely(status == MM__INCONSISTENT)) {
     status = mm__recover(pool);
@@ -70,7 +69,7 @@ static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
         continue;
       }
     }
-    const int status = release(pool, record, state);
+    const int status = mm__cache_release(pool, record, state);
     if (status == MM_E_CORRUPT) return status;
     if (status != MM_OK) continue; /* its participant was faster */
     *released += 1;
