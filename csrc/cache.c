@@ -14,6 +14,11 @@
 
 #define NO_CHUNK UINT16_MAX
 
+/* Claims by compare-and-swap until the slot is biased: they cost as much more as
+ * revoking that. And until that is worth having all threads of a process wait. */
+#define BIAS_AFTER 4096u
+#define BIAS_AFTER_WAITING (4u << 20)
+
 /* ---- Bins -------------------------------------------------------------- */
 
 static inline uint32_t width_shift(uint32_t granules) {
@@ -58,7 +63,7 @@ static int commit_page(mm_pool *pool) {
       mm__os_commit(pool->file, offset, page) != 0)
     return 0;
   cache->chunks += page / (uint32_t)sizeof(uint32_t) / MM__CACHE_CHUNK;
-  mm__store_release(&pool->slots[pool->slot].cache_committed,
+  mm__store_release(&cache->slot->cache_committed,
                     cache->chunks * MM__CACHE_CHUNK);
   return 1;
 }
@@ -74,7 +79,7 @@ static int ascend(mm_pool *pool, mm__bin *bin) {
         (cache->fresh == cache->chunks && !commit_page(pool)))
       return 0;
     chunk = (uint16_t)cache->fresh++;
-    mm__store_release(&pool->slots[pool->slot].cache_used,
+    mm__store_release(&cache->slot->cache_used,
                       cache->fresh * MM__CACHE_CHUNK);
   }
   cache->below[chunk] = bin->top != NULL ? chunk_at(cache, bin->base) : NO_CHUNK;
@@ -96,20 +101,73 @@ static int descend(mm_pool *pool, mm__bin *bin) {
   return 1;
 }
 
-/* ---- Allocating and freeing -------------------------------------------- */
+/* ---- Taking a block out ------------------------------------------------- */
+
+/* Biases the slot towards its participant, if that costs nobody much. */
+static void seek_bias(mm_pool *pool) {
+  mm__cache *cache = &pool->cache;
+  const int joined = mm__os_join_fences(cache->is_busy);
+  cache->is_busy = 1;
+  cache->until_bias = joined > 0    ? BIAS_AFTER
+                      : joined == 0 ? BIAS_AFTER_WAITING
+                                    : UINT32_MAX;
+  if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
+  mm__store(&cache->slot->biased, 1u);
+  mm__unlock(pool);
+}
+
+/* CACHED to CLAIMED, where others may come for the block: 1 if it did. */
+static __attribute__((noinline)) int claim_shared(mm_pool *pool, mm__block *block,
+                                                  uint64_t *state) {
+  mm__cache *cache = &pool->cache;
+  if (mm__unlikely(--cache->until_bias == 0)) seek_bias(pool);
+  *state = mm__load(&block->state);
+  if (mm__tag(*state) != cache->cached ||
+      !mm__cas(&block->state, *state, *state - MM__CACHED + MM__CLAIMED))
+    return 0;
+  *state += MM__CLAIMED - MM__CACHED;
+  return 1;
+}
+
+/* Makes a block of the own cache one that nobody else frees: 1 if it is, and
+ * what state it has then. Named in `claim` until it is something else. */
+static inline int claim(mm_pool *pool, uint32_t record, uint64_t *state) {
+  mm__cache *cache = &pool->cache;
+  mm__block *block = &pool->heap.table[record];
+  mm__store(&cache->slot->claim, record);
+  /* Whoever revokes the bias fences for both, see C2. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  if (mm__unlikely(!mm__load_acquire(&cache->slot->biased)))
+    return claim_shared(pool, block, state);
+  *state = mm__load(&block->state);
+  return mm__likely(mm__tag(*state) == cache->cached);
+}
+
+/* Clears the entry of a record that is not to be found there any more. */
+static inline void leave_entry(mm__cache *cache, uint32_t *entry) {
+  mm__store_release(entry, 0u);
+  mm__store_release(&cache->slot->claim, 0u);
+}
 
 /* A claimed block that is not what its bin promises: the entry was spoilt, or
  * left behind by a sweep that was killed. The heap takes it back. */
 static void give_back(mm_pool *pool, uint32_t *entry, uint32_t record) {
-  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* a sweep will */
+  mm__cache *cache = &pool->cache;
+  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) { /* a sweep will */
+    mm__store_release(&cache->slot->claim, 0u);
+    return;
+  }
   const uint64_t state = mm__load(&pool->heap.table[record].state);
-  if (mm__tag(state) == pool->cache.claimed) {
+  const uint64_t tag = mm__tag(state);
+  if (tag == cache->claimed || tag == cache->cached) {
     mm__cache_release(pool, record, state);
     mm__wait_count_free(pool);
   }
-  mm__store(entry, 0u);
+  leave_entry(cache, entry);
   mm__unlock(pool);
 }
+
+/* ---- Allocating and freeing -------------------------------------------- */
 
 int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
                     uint32_t type, mm_allocation *allocation) {
@@ -123,15 +181,13 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
     cache->room += weight;
     const uint32_t record = mm__load(entry);
     if (mm__unlikely(record == 0)) continue; /* somebody took it back */
-    mm__block *block = &heap->table[record];
     uint64_t state;
     if (mm__unlikely(!mm__is_record(heap, record) ||
-                     mm__tag(state = mm__load(&block->state)) != cache->cached ||
-                     !mm__cas(&block->state, state,
-                              state - MM__CACHED + MM__CLAIMED))) {
-      mm__store(entry, 0u);
+                     !claim(pool, record, &state))) {
+      leave_entry(cache, entry);
       continue;
     }
+    mm__block *block = &heap->table[record];
     const uint64_t offset = mm__load(&block->offset);
     const uint32_t has = mm__load(&block->granules);
     if (mm__unlikely(
@@ -142,13 +198,13 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
       continue;
     }
     const uint64_t generation = mm__generation(state);
-    mm__fence_release(); /* whoever sees these sees that it is claimed */
+    mm__fence_release(); /* whoever sees these sees that it is no longer LIVE */
     mm__store(&block->size, size);
     mm__store(&block->owner, pool->owner);
     mm__store(&block->type, type);
     mm__store_release(&block->state, /* truth: an allocation, its fields complete */
                       mm__state(generation, MM__LIVE));
-    mm__store(entry, 0u);
+    leave_entry(cache, entry);
     *allocation = (mm_allocation){
         .id = generation << heap->index_bits | record,
         .offset = offset,
@@ -278,10 +334,13 @@ void mm__cache_open(mm_pool *pool) {
   const mm__geometry *geometry = &pool->geometry;
   mm__cache *cache = &pool->cache;
   memset(cache, 0, sizeof *cache);
+  cache->slot = &pool->slots[pool->slot];
   if (geometry->cache_entries == 0) return;
   const uint64_t offset = geometry->caches_offset +
                           pool->slot * mm__geometry_cache_size(geometry);
-  const uint32_t committed = mm__load(&pool->slots[pool->slot].cache_committed);
+  const uint32_t committed = mm__load(&cache->slot->cache_committed);
+  mm__store(&cache->slot->biased, 0u); /* of the last participant here */
+  cache->until_bias = BIAS_AFTER;
   cache->entries = (uint32_t *)(void *)((uint8_t *)pool->header + offset);
   cache->chunks = (committed < geometry->cache_entries ? committed
                                                        : geometry->cache_entries) /
@@ -298,7 +357,7 @@ void mm__cache_open(mm_pool *pool) {
 
 int mm__cache_is_empty(const mm_pool *pool) {
   return pool->cache.entries == NULL ||
-         mm__load(&pool->slots[pool->slot].cache_used) == 0;
+         mm__load(&pool->cache.slot->cache_used) == 0;
 }
 
 int mm__cache_close(mm_pool *pool) {
@@ -308,7 +367,7 @@ int mm__cache_close(mm_pool *pool) {
     if (status != MM_OK) return status;
   }
   mm__wait_count_free(pool);
-  mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
+  mm__store_release(&pool->cache.slot->cache_used, 0u);
   pool->cache.largest = 0;
   return MM_OK;
 }

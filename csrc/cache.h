@@ -2,9 +2,9 @@
  *
  * A small block that is freed is not merged at once: it becomes CACHED, by one
  * compare-and-swap and without the lock, and waits in a stack of its size for
- * the next request. Taking it from there is one compare-and-swap, too. What is
- * cached counts as free: under the lock anyone may take it back, whoever holds
- * it, and does so before a request is refused and before figures are read.
+ * the next request. What is cached counts as free: under the lock anyone may take
+ * it back, whoever holds it, and does so before a request is refused and before
+ * figures are read.
  *
  * Every record that is CACHED or CLAIMED by a slot stands in an entry of that
  * slot's part of the section `caches` (layout.h): entries are written first, and
@@ -14,6 +14,20 @@
  *
  *   C1  A record that is CACHED or CLAIMED by a slot stands in one of the slot's
  *       entries, below cache_used.
+ *
+ * So a participant takes a block out by compare-and-swap, too: CLAIMED, then LIVE.
+ * But hardly ever does anyone else come for it. Therefore a slot may be biased
+ * towards its participant, which then names the record in `claim`, sees that the
+ * slot is still biased, and makes the block LIVE by plain stores. Others revoke
+ * the bias first, and have every processor that runs a participant order its
+ * memory (mm__os_fence_all()), which costs them microseconds, and nobody else.
+ *
+ *   C2  While a slot is biased nobody but its participant changes the state of a
+ *       CACHED record of it. Once that is revoked, and memory ordered, all may,
+ *       by compare-and-swap, but not of the record in `claim` while the
+ *       participant lives.
+ *
+ * A bias is given under the lock, by the participant to itself.
  *
  * While somebody waits for room (wait.h) nothing is put into a cache: whoever
  * waits has first shown so, then looked through all caches; whoever frees has
@@ -48,7 +62,10 @@ typedef struct mm__cache {
   uint32_t fresh;    /* chunks from here on hold nothing */
   uint32_t spare_count;
   uint32_t victim;   /* the bin that gives up blocks next */
+  uint32_t until_bias; /* claims by compare-and-swap until the slot is biased */
+  mm__slot *slot;    /* shared */
   uint8_t is_full;   /* a block was turned away */
+  uint8_t is_busy;   /* so many were claimed that a bias is worth what it costs */
   mm__bin bins[MM__CACHE_BINS];
   uint8_t batch[MM__CACHE_BINS];         /* how many to take at the next miss */
   uint16_t below[MM__CACHE_CHUNKS_MAX];  /* the next lower chunk of the same bin */

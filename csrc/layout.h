@@ -42,7 +42,7 @@
 #include "managed_memory.h"
 
 #define MM__MAGIC 0x31764d654d64674dull /* "MgdMeMv1" */
-#define MM__LAYOUT_VERSION 2u
+#define MM__LAYOUT_VERSION 3u
 
 /* ---- Blocks ------------------------------------------------------------ */
 
@@ -53,6 +53,7 @@
  *   LIVE -> FREE, CACHED -> FREE       under the lock
  *   LIVE -> CACHED                     anyone, to the own cache
  *   CACHED -> CLAIMED -> LIVE          the slot's participant alone
+ *   CACHED -> LIVE                     the same while its slot is biased: cache.h
  *   CLAIMED -> FREE                    under the lock, when that one is dead
  *   LIVE -> PINNED -> LIVE             under the lock
  *
@@ -165,10 +166,12 @@ typedef struct mm__slot {
   /* The cache: see cache.h. */
   uint32_t cache_committed; /* [own] watermark, rises only: entries that may be read */
   uint32_t cache_used;      /* [own] entries from here on are 0 */
+  uint32_t biased; /* [lock] 1: its participant may take blocks by plain stores */
+  uint32_t claim;  /* [own] the record that it is about to take that way; 0: none */
 
   uint64_t withdrawn; /* [own] the ticket that nobody waits for any more, although
                          the cell may still show it; 0: none */
-  uint32_t reserved[10];
+  uint32_t reserved[8];
 } mm__slot;
 
 /* ---- Caches ------------------------------------------------------------ *

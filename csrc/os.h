@@ -162,6 +162,22 @@ void mm__os_unlock_byte(int file, uint64_t offset);
  * bytes that `file` itself has locked. */
 int mm__os_is_locked(int file, uint64_t offset, uint64_t length);
 
+/* ---- Ordering the memory of others ---------------------------------------- *
+ *
+ * Between a store and a later load a processor needs a fence, or others may see
+ * them the other way round. Whoever does that often, while others hardly ever
+ * care, can leave the fence to those. */
+
+/* Makes this process one of those whose memory mm__os_fence_all() orders: 1, or
+ * -ENOSYS if the system cannot. Takes some 20 ms the first time if the process
+ * has several threads: unless `at_any_cost`, 0 instead. */
+int mm__os_join_fences(int at_any_cost);
+
+/* Has every thread of those processes execute a full fence, on this call's
+ * behalf: what one stored before it the caller sees, what one loads after it is
+ * what the caller stored before. */
+void mm__os_fence_all(void);
+
 /* ---- Sleeping on a word ------------------------------------------------ */
 
 /* Sleeps while *word is `expected`, for `nanoseconds` at most; across all

@@ -318,6 +318,15 @@ uint32_t *mm__os_fork_mark(void) {
 
 void mm__os_fork_mark_free(uint32_t *mark) { free(mark); }
 
+/* ---- Ordering the memory of others: the system has no way to --------------- */
+
+int mm__os_join_fences(int at_any_cost) {
+  (void)at_any_cost;
+  return -ENOSYS;
+}
+
+void mm__os_fence_all(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 /* ---- Sleeping on a word ------------------------------------------------ *
  *
  * Since macOS 14.4 by documented functions; before by those that they call, which

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,6 +264,43 @@ uint32_t *mm__os_fork_mark(void) {
 }
 
 void mm__os_fork_mark_free(uint32_t *mark) { munmap(mark, mm__os_page_size()); }
+
+/* ---- Ordering the memory of others ---------------------------------------- */
+
+#define MILLISECOND 1000000u
+
+#ifndef SYS_membarrier
+#define SYS_membarrier __NR_membarrier
+#endif
+
+static long membarrier(int command) { return syscall(SYS_membarrier, command, 0); }
+
+/* A process that joins has to wait for all its threads if it has several. */
+static int joins_at_once(void) {
+  const int get_registrations = 1 << 9; /* Linux 6.3 */
+  const long joined = membarrier(get_registrations);
+  if (joined > 0 && (joined & MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) != 0)
+    return 1;
+  struct stat threads; /* has a link for each, and two more */
+  return mm__libc_fstatat(AT_FDCWD, "/proc/self/task", &threads, 0) == 0 &&
+         threads.st_nlink <= 3;
+}
+
+int mm__os_join_fences(int at_any_cost) {
+  const long commands = membarrier(MEMBARRIER_CMD_QUERY);
+  if (commands <= 0 || (commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0)
+    return -ENOSYS;
+  if (!at_any_cost && !joins_at_once()) return 0;
+  return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0 ? 1 : -ENOSYS;
+}
+
+void mm__os_fence_all(void) {
+  if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0) return;
+  /* This process may not ask, although others could. No processor keeps a store
+   * to itself for as long as this. */
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  mm__os_sleep(MILLISECOND);
+}
 
 /* ---- Sleeping on a word ------------------------------------------------ */
 

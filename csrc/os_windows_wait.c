@@ -65,6 +65,15 @@ void mm__os_unmap(void *address, uint64_t size) {
   free(gone);
 }
 
+/* ---- Ordering the memory of others: the system has no way to --------------- */
+
+int mm__os_join_fences(int at_any_cost) {
+  (void)at_any_cost;
+  return -ENOSYS;
+}
+
+void mm__os_fence_all(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 /* ---- Sleeping on a word ------------------------------------------------ */
 
 static void name_of(const uint32_t *word, WCHAR name[NAME_SIZE]) {

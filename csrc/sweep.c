@@ -5,6 +5,7 @@
 #include "block.h"
 #include "cache.h"
 #include "geometry.h"
+#include "os.h"
 #include "participants.h"
 #include "wait.h"
 
@@ -50,15 +51,30 @@ static uint64_t state_of(const mm_pool *pool, uint32_t record) {
              : 0;
 }
 
+/* So that others' participants take their blocks by compare-and-swap: see C2. */
+static void revoke_biases(mm_pool *pool, uint32_t limit) {
+  int any = 0;
+  for (uint32_t slot = 0; slot < limit; slot++) {
+    uint32_t *biased = &pool->slots[slot].biased;
+    if (slot == pool->slot || mm__load(biased) == 0) continue;
+    mm__store(biased, 0u);
+    any = 1;
+  }
+  if (any) mm__os_fence_all();
+}
+
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
                       uint64_t *released) {
   const entries all = entries_of(pool, slot);
+  /* It may have seen the bias before that was revoked. */
+  const uint32_t claim =
+      slot == pool->slot ? 0 : mm__load_acquire(&pool->slots[slot].claim);
   for (uint32_t at = 0; at < all.count; at++) {
     uint32_t *entry = &all.first[at];
     uint32_t record = mm__load(entry);
     if (record == 0) continue;
     uint64_t state = state_of(pool, record);
-    if (mm__tag(state) != mm__cached(slot)) {
+    if (mm__tag(state) != mm__cached(slot) || record == claim) {
       if (!is_dead(pool, slot, &known)) continue;
       /* The dead may have gone on after that look. Now nothing changes. */
       record = mm__load_acquire(entry);
@@ -83,6 +99,7 @@ int mm__cache_sweep(mm_pool *pool, uint64_t *released) {
   if (pool->geometry.cache_entries == 0) return MM_OK;
   __atomic_thread_fence(__ATOMIC_SEQ_CST); /* see cache.h: waiters */
   const uint32_t limit = mm__participant_limit(pool);
+  revoke_biases(pool, limit);
   for (uint32_t slot = 0; slot < limit; slot++) {
     const int status = sweep_slot(pool, slot, UNKNOWN, released);
     if (status != MM_OK) return status;
@@ -96,8 +113,10 @@ int mm__cache_inherit(mm_pool *pool) {
   uint64_t released = 0;
   const int status = sweep_slot(pool, pool->slot, DEAD, &released);
   if (released != 0) mm__wait_count_free(pool);
-  if (status == MM_OK)
+  if (status == MM_OK) {
+    mm__store(&pool->slots[pool->slot].claim, 0u);
     mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
+  }
   return status;
 }
 

@@ -225,24 +225,33 @@ static void detaching_gives_everything_back(void) {
 
 /* ---- The dead -------------------------------------------------------------- */
 
+/* Where a participant stands when it dies, or is stopped. */
+enum { DOING_NOTHING, CLAIMING, CLAIMING_BIASED, WAYS };
+
 static void cache_and_die(void *argument) {
   mm_pool *own = attach_again(pool);
   fill_cache(own, 100, 20);
   uint32_t *entries = own->cache.entries;
-  if (argument != NULL) /* in the middle of allocating one of them */
+  if ((uintptr_t)argument == CLAIMING)
     pool->heap.table[entries[3]].state += MM__CLAIMED - MM__CACHED;
+  if ((uintptr_t)argument == CLAIMING_BIASED) {
+    bias_slot(own);
+    own->cache.slot->claim = entries[3];
+  }
   _exit(0);
 }
 
 static void the_caches_of_the_dead_are_free(void) {
   open_pool();
-  for (uintptr_t claimed = 0; claimed < 2; claimed++) {
-    finish_child(start_child(cache_and_die, (void *)claimed));
+  for (uintptr_t way = DOING_NOTHING; way < WAYS; way++) {
+    finish_child(start_child(cache_and_die, (void *)way));
     CHECK(pool->header->heap.taken != 0);
     must_be_empty();
-    finish_child(start_child(cache_and_die, (void *)claimed));
+    finish_child(start_child(cache_and_die, (void *)way));
     mm_pool *heir = attach_again(pool); /* in the same slot */
     CHECK_EQ(heir->slot, 1);
+    CHECK_EQ(heir->cache.slot->biased, 0);
+    CHECK_EQ(heir->cache.slot->claim, 0);
     CHECK_EQ(pool->header->heap.taken, 0);
     mm_pool_detach(heir);
   }
@@ -260,6 +269,47 @@ static void what_the_living_claim_is_theirs(void) {
   CHECK_EQ(mm__tag(*state), mm__claimed(other->slot));
   *state -= MM__CLAIMED - MM__CACHED;
   CHECK_EQ(stats_of(pool).allocations, 0);
+  mm_pool_detach(other);
+  close_pool();
+}
+
+static void what_they_take_by_their_bias_is_theirs(void) {
+  open_pool();
+  mm_pool *other = attach_again(pool);
+  fill_cache(other, 100, 4);
+  bias_slot(other);
+  const uint32_t record = other->cache.entries[1];
+  uint64_t *state = &pool->heap.table[record].state;
+  mm__slot *slot = other->cache.slot;
+  slot->claim = record; /* it was stopped there */
+  CHECK_EQ(stats_of(pool).allocations, 1);
+  CHECK_EQ(mm__tag(*state), mm__cached(other->slot));
+  CHECK_EQ(slot->biased, 0);
+  CHECK_SOUND(mm__check(pool));
+  /* It goes on, and makes the block an allocation. */
+  *state += MM__LIVE - mm__tag(*state);
+  other->cache.entries[1] = slot->claim = 0;
+  CHECK_EQ(stats_of(pool).allocations, 1);
+  CHECK_OK(mm_free(pool, mm__generation(*state) << pool->heap.index_bits | record));
+  must_be_empty();
+  mm_pool_detach(other);
+  close_pool();
+}
+
+static void who_allocates_much_is_biased(void) {
+  open_pool();
+  mm_pool *other = attach_again(pool);
+  const uint32_t can = mm__os_join_fences(1) == 1;
+  const mm__slot *slot = pool->cache.slot;
+  for (int round = 0; round < 3; round++) {
+    CHECK_EQ(slot->biased, 0);
+    for (int at = 0; at < 5000; at++) CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
+    CHECK_EQ(slot->biased, can);
+    CHECK_EQ(slot->claim, 0);
+    stats_of(pool); /* nobody takes one's own away */
+    CHECK_EQ(slot->biased, can);
+    CHECK_EQ(stats_of(other).allocations, 0);
+  }
   mm_pool_detach(other);
   close_pool();
 }
@@ -464,6 +514,69 @@ static void of_two_that_free_one_succeeds(void) {
   close_pool();
 }
 
+/* ---- A bias beside sweeps ------------------------------------------------------ */
+
+typedef struct claimer {
+  pthread_t thread;
+  mm_pool *pool;
+  uint32_t mark;
+  uint32_t ends;
+  uint64_t biased; /* how often it was */
+} claimer;
+
+/* Whoever has a block writes to it: it must be the only one. */
+static void mark(const mm_pool *of, const mm_allocation *made, uint32_t mark) {
+  uint32_t *place = (uint32_t *)(void *)(of->data + made->offset);
+  mm__store(place, mark);
+  for (volatile int pause = 0; pause < 20; pause = pause + 1) continue;
+  CHECK_EQ(mm__load(place), mark);
+}
+
+/* Takes the block from its cache again and again, biased as soon as it can be. */
+static void *claim_by_bias(void *argument) {
+  claimer *self = argument;
+  while (!mm__load_acquire(&self->ends)) {
+    self->pool->cache.until_bias = 1;
+    mm_allocation made;
+    const int status = mm_alloc(self->pool, 64, 0, &made);
+    if (status == MM_E_NO_ROOM) continue; /* the other has it all */
+    CHECK_OK(status);
+    mark(self->pool, &made, self->mark);
+    self->biased += mm__load(&self->pool->cache.slot->biased);
+    CHECK_OK(mm_free(self->pool, made.id));
+  }
+  return NULL;
+}
+
+/* All of the pool is one's or another's, to the last block. */
+static void a_block_goes_to_one_whoever_is_biased(void) {
+  open_pool();
+  claimer claimers[2];
+  for (uint32_t at = 0; at < 2; at++) {
+    claimers[at] = (claimer){.pool = attach_again(pool), .mark = at + 1};
+    CHECK(pthread_create(&claimers[at].thread, NULL, claim_by_bias, &claimers[at]) == 0);
+  }
+  uint32_t taken = 0;
+  for (const uint64_t begun = now_ms(); taken < 300 || now_ms() - begun < 300;) {
+    mm_allocation made;
+    const int status = mm_alloc(pool, SIZE - 64, 0, &made);
+    CHECK(status == MM_OK || status == MM_E_NO_ROOM);
+    if (status != MM_OK) continue;
+    mark(pool, &made, 3);
+    CHECK_OK(mm_free(pool, made.id));
+    if (++taken % 50 == 0) CHECK_SOUND(mm__check(pool));
+    CHECK(now_ms() - begun < 60000);
+  }
+  for (uint32_t at = 0; at < 2; at++) {
+    mm__store_release(&claimers[at].ends, 1u);
+    CHECK(pthread_join(claimers[at].thread, NULL) == 0);
+    CHECK(claimers[at].biased != 0 || mm__os_join_fences(1) != 1);
+    mm_pool_detach(claimers[at].pool);
+  }
+  must_be_empty();
+  close_pool();
+}
+
 int main(int argc, char **argv) {
   harness_begin(argc, argv);
   test_case("cache: a freed block is used again without the lock",
@@ -482,6 +595,9 @@ int main(int argc, char **argv) {
   test_case("cache: detaching gives everything back", detaching_gives_everything_back);
   test_case("cache: those of the dead are free", the_caches_of_the_dead_are_free);
   test_case("cache: what the living claim is theirs", what_the_living_claim_is_theirs);
+  test_case("cache: what they take by their bias is theirs",
+            what_they_take_by_their_bias_is_theirs);
+  test_case("cache: who allocates much is biased", who_allocates_much_is_biased);
   test_case("cache: a child does not inherit it", a_child_does_not_inherit_the_cache);
   test_case("cache: nothing is cached while somebody waits",
             nothing_is_cached_while_somebody_waits);
@@ -490,5 +606,7 @@ int main(int argc, char **argv) {
   test_case_timed("cache: a freer may die before it looks", a_freer_may_die_before_it_looks);
   test_case_timed("cache: a freer may die before it looks, and have an heir", and_have_an_heir);
   test_case("cache: of two that free one succeeds", of_two_that_free_one_succeeds);
+  test_case("cache: a block goes to one, whoever is biased",
+            a_block_goes_to_one_whoever_is_biased);
   return harness_end();
 }

@@ -182,6 +182,14 @@ mm_pool *attach_again(mm_pool *pool) {
   return again;
 }
 
+int bias_slot(mm_pool *pool) {
+  if (mm__os_join_fences(1) != 1) return 0;
+  CHECK_OK(mm__lock(pool, 0));
+  mm__store(&pool->cache.slot->biased, 1u);
+  mm__unlock(pool);
+  return 1;
+}
+
 void destroy_and_detach(mm_pool *pool) {
   CHECK_OK(mm_pool_destroy(pool));
   mm_pool_detach(pool);

@@ -120,6 +120,10 @@ const char *small_file_system(uint64_t bytes);
 mm_pool *new_pool(uint64_t size);
 mm_pool *new_pool_from(mm_pool_options options); /* name NULL: a unique one */
 mm_pool *attach_again(mm_pool *pool);
+
+/* Biases a participant's slot as many allocations would: 0 where the system has no
+ * way to. */
+int bias_slot(mm_pool *pool);
 void destroy_and_detach(mm_pool *pool);
 
 /* The path of the file of a pool in the default directory. */

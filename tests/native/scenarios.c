@@ -258,15 +258,44 @@ static void warm_misfit(scene *scene, mm_pool *pool) {
   entries[0] = small;
 }
 
+static void warm_biased(scene *scene, mm_pool *pool) {
+  warm_one(scene, pool);
+  CHECK(bias_slot(pool));
+}
+
+static void warm_biased_misfit(scene *scene, mm_pool *pool) {
+  warm_misfit(scene, pool);
+  CHECK(bias_slot(pool));
+}
+
+/* An entry of a block that is free: as a killed sweep leaves it. */
+static void warm_biased_stale(scene *scene, mm_pool *pool) {
+  mm_pool_stats stats;
+  warm_one(scene, pool);
+  const uint32_t record = pool->cache.entries[0];
+  CHECK_OK(mm_pool_read_stats(pool, &stats));
+  CHECK(record != 0 && pool->cache.entries[0] == 0);
+  pool->cache.entries[0] = record;
+  CHECK(bias_slot(pool));
+}
+
+/* The next one that it takes biases its slot. */
+static void warm_to_be_biased(scene *scene, mm_pool *pool) {
+  warm_one(scene, pool);
+  pool->cache.until_bias = 1;
+}
+
 /* What others hold in their caches, and the dead. */
 static void die_with_cache(void *argument) {
   scene *scene = argument;
   mm_pool *pool = attach_again(scene->pool);
-  cache(pool, 100, 3);
+  cache(pool, 100, 4);
   uint32_t *entries = pool->cache.entries;
   uint64_t *state = &pool->heap.table[entries[0]].state;
   *state = *state - MM__CACHED + MM__CLAIMED; /* it was about to allocate it */
-  entries[5] = scene->kept[0].id & ((1u << pool->heap.index_bits) - 1);
+  CHECK(bias_slot(pool));
+  pool->cache.slot->claim = entries[2]; /* and this one later */
+  entries[12] = scene->kept[0].id & ((1u << pool->heap.index_bits) - 1);
   _Exit(0);
 }
 
@@ -276,6 +305,7 @@ static void prepare_cached_by_all(scene *scene) {
   scene->others[scene->others_count++] = other;
   cache(scene->pool, 130, 3);
   cache(other, 256, 3);
+  CHECK(bias_slot(other));
   finish_child(start_child(die_with_cache, scene));
 }
 
@@ -589,6 +619,14 @@ const scenario scenarios[] = {
      SCENE_ATTACHED, 0, warm_swept},
     {"cached alloc of a misfit", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
      SCENE_ATTACHED, 0, warm_misfit},
+    {"cached alloc, biased", CACHED_POOL, prepare_small_alloc, act_alloc, NULL, SCENE_ATTACHED,
+     0, warm_biased},
+    {"cached alloc of a misfit, biased", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_biased_misfit},
+    {"cached alloc of a freed block, biased", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_biased_stale},
+    {"cached alloc that biases", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_to_be_biased},
     {"cached alloc after fork", CACHED_POOL, prepare_small_alloc, act_alloc, NULL,
      SCENE_INHERITED, 0, NULL},
     {"cached free", CACHED_POOL, prepare_small_free, act_free, NULL, SCENE_ATTACHED, 0,
