@@ -381,6 +381,7 @@ fn createModule(b: *Build, settings: Settings) *Build.Module {
         .link_libc = true,
         .pic = true,
         .strip = settings.strip,
+        .omit_frame_pointer = true,
         .sanitize_c = if (settings.sanitizer == .undefined) .full else .off,
         .sanitize_thread = settings.sanitizer == .thread,
     });

@@ -11,21 +11,28 @@ import { type Attachment, openNew } from "../lib/attachment.ts";
 import { nativeLibrary } from "../lib/library.ts";
 import { toPlan } from "../lib/options.ts";
 import { fileOf } from "../lib/place.ts";
-import { MemoryAlloc, type MemoryPool } from "../mod.ts";
+import type { MemoryAlloc, MemoryPool } from "../mod.ts";
+import {
+  attachAndDetach,
+  denoView,
+  type Loop,
+  pair,
+  pairWithArray,
+  pairWithMemview,
+  SIZE,
+} from "./loops.ts";
 import { Peers } from "./peers.ts";
 import { createPool, MIB } from "./pools.ts";
 import { nativeProgram } from "./programs.ts";
 import { takeTurns } from "./rounds.ts";
 
 const ROUNDS = 10;
-const SIZE = 512;
 /** Milliseconds that a process measures. */
 const TIME = 500;
 /** Calls in a row between two looks at the clock: garbage is collected in each. */
 const CALLS = 20_000;
 
-/** A layer makes its work for a pool: something that does it `calls` times. */
-type Layer = (pool: MemoryPool) => (calls: number) => void;
+type Layer = (pool: MemoryPool) => Loop;
 
 /** What was made last, where any code could find it. */
 let kept: MemoryAlloc | null = null;
@@ -58,49 +65,17 @@ const LAYERS: Record<string, Layer> = {
       }
     };
   },
-  "alloc + free": (pool) => (calls) => {
-    for (let call = 0; call < calls; call++) pool.alloc(SIZE).free();
-  },
+  "alloc + free": pair,
   "alloc + free of a handle that others see": (pool) => (calls) => {
     for (let call = 0; call < calls; call++) {
       kept = pool.alloc(SIZE);
       kept.free();
     }
   },
-  "alloc + Uint8Array over unsafeMemview + free": (pool) => {
-    const region = pool.unsafeMemview;
-    return (calls) => {
-      for (let call = 0; call < calls; call++) {
-        const allocation = pool.alloc(SIZE);
-        new Uint8Array(region, allocation.byteOffset, allocation.size);
-        allocation.free();
-      }
-    };
-  },
-  "getArrayBuffer + transfer(0)": () => {
-    const memory = new Uint8Array(SIZE);
-    const pointer = Deno.UnsafePointer.of(memory)!;
-    return (calls) => {
-      for (let call = 0; call < calls; call++) {
-        Deno.UnsafePointerView.getArrayBuffer(pointer, SIZE).transfer(0);
-      }
-    };
-  },
-  "alloc + getMemview + free": (pool) => (calls) => {
-    for (let call = 0; call < calls; call++) {
-      const allocation = pool.alloc(SIZE);
-      allocation.getMemview();
-      allocation.free();
-    }
-  },
-  "MemoryAlloc.attach + detach, pool attached": (pool) => {
-    const serialized = pool.alloc(SIZE).serialize();
-    return (calls) => {
-      for (let call = 0; call < calls; call++) {
-        MemoryAlloc.attach(serialized).detach();
-      }
-    };
-  },
+  "alloc + Uint8Array over unsafeMemview + free": pairWithArray,
+  "getArrayBuffer + transfer(0)": denoView,
+  "alloc + getMemview + free": pairWithMemview,
+  "MemoryAlloc.attach + detach, pool attached": attachAndDetach,
 };
 
 /** The least nanoseconds that the work of a layer takes, in this process. */

@@ -117,16 +117,27 @@ int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
              : MM_E_SYSTEM(-error);
 }
 
-int mm_alloc(mm_pool *pool, uint64_t size, uint32_t type,
-             mm_allocation *allocation) {
+static __attribute__((noinline)) int alloc_slowly(mm_pool *pool, uint64_t size,
+                                                  uint32_t type,
+                                                  mm_allocation *allocation) {
   const int status = mm__enter(pool);
   if (mm__unlikely(status != MM_OK)) return status;
-  if (mm__likely(size <= pool->geometry.data_size &&
-                 mm__cache_alloc(pool, size, mm__heap_granules(&pool->heap, size),
-                                 type, allocation) == MM_OK))
+  if (size <= pool->geometry.data_size &&
+      mm__cache_alloc_thoroughly(pool, size, mm__heap_granules(&pool->heap, size),
+                                 type, allocation) == MM_OK)
     return MM_OK;
   return mm__allocate(pool, size, type, MM__NO_TICKET, MM__LOCK_PATIENCE_MS,
                       allocation);
+}
+
+/* As short as can be: no call, and nothing to be put away for one. */
+int mm_alloc(mm_pool *pool, uint64_t size, uint32_t type,
+             mm_allocation *allocation) {
+  if (mm__likely(mm__is_open(pool) && size <= pool->geometry.data_size &&
+                 mm__cache_alloc(pool, size, mm__heap_granules(&pool->heap, size),
+                                 type, allocation) == MM_OK))
+    return MM_OK;
+  return alloc_slowly(pool, size, type, allocation);
 }
 
 /* ---- Freeing ----------------------------------------------------------- */
@@ -145,10 +156,10 @@ static int locked_free(mm_pool *pool, uint64_t id, uint32_t *to_wake) {
   return status;
 }
 
-int mm_free(mm_pool *pool, uint64_t id) {
+static __attribute__((noinline)) int free_slowly(mm_pool *pool, uint64_t id) {
   int status = mm__enter(pool);
   if (mm__unlikely(status != MM_OK)) return status;
-  if (mm__likely(mm__cache_free(pool, id) == MM_OK)) return MM_OK;
+  if (mm__cache_free_thoroughly(pool, id) == MM_OK) return MM_OK;
   status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
   if (mm__unlikely(status != MM_OK)) return status;
   uint32_t to_wake;
@@ -156,6 +167,12 @@ int mm_free(mm_pool *pool, uint64_t id) {
   mm__unlock(pool);
   mm__wait_wake(pool, to_wake);
   return status;
+}
+
+int mm_free(mm_pool *pool, uint64_t id) {
+  if (mm__likely(mm__is_open(pool) && mm__cache_free(pool, id) == MM_OK))
+    return MM_OK;
+  return free_slowly(pool, id);
 }
 
 int mm__free_owned(mm_pool *pool, uint64_t id, uint64_t owner) {

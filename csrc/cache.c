@@ -101,7 +101,59 @@ static int descend(mm_pool *pool, mm__bin *bin) {
   return 1;
 }
 
-/* ---- Taking a block out ------------------------------------------------- */
+/* ---- Allocating --------------------------------------------------------- */
+
+int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
+                    uint32_t type, mm_allocation *allocation) {
+  mm__cache *cache = &pool->cache;
+  const mm__heap *heap = &pool->heap;
+  if (mm__unlikely(granules > cache->largest)) return MM__MISS;
+  const uint32_t weight = weight_of((uint32_t)granules);
+  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
+  uint32_t *entry = bin->top;
+  if (mm__unlikely(entry == bin->base)) return MM__MISS;
+  const uint32_t record = mm__load(--entry);
+  if (mm__unlikely(record == 0 || !mm__is_record(heap, record))) return MM__MISS;
+
+  mm__block *block = &heap->table[record];
+  mm__slot *slot = cache->slot;
+  mm__store(&slot->claim, record);
+  /* Whoever revokes the bias fences for both, see C2. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  const uint32_t biased = mm__load_acquire(&slot->biased);
+  const uint64_t state = mm__load_acquire(&block->state);
+  const uint64_t offset = mm__load(&block->offset);
+  const uint32_t has = mm__load(&block->granules);
+  if (mm__unlikely(
+          mm__tag(state) != cache->cached || has < granules || has > weight ||
+          (offset & ((1ull << heap->granule_shift) - 1)) != 0 ||
+          offset > heap->data_size - ((uint64_t)has << heap->granule_shift)))
+    return MM__MISS;
+  if (mm__unlikely(!biased)) {
+    if (cache->until_bias == 0 ||
+        !mm__cas(&block->state, state, state - MM__CACHED + MM__CLAIMED))
+      return MM__MISS;
+    cache->until_bias--;
+  }
+  bin->top = entry;
+  cache->room += weight;
+  const uint64_t generation = mm__generation(state);
+  mm__fence_release(); /* whoever sees these sees that it is no longer LIVE */
+  mm__store(&block->size, size);
+  mm__store(&block->owner, pool->owner);
+  mm__store(&block->type, type);
+  mm__store_release(&block->state, /* truth: an allocation, its fields complete */
+                    mm__state(generation, MM__LIVE));
+  mm__store_release(entry, 0u);
+  mm__store_release(&slot->claim, 0u);
+  *allocation = (mm_allocation){
+      .id = generation << heap->index_bits | record,
+      .offset = offset,
+      .size = size,
+      .type = type,
+  };
+  return MM_OK;
+}
 
 /* Biases the slot towards its participant, if that costs nobody much. */
 static void seek_bias(mm_pool *pool) {
@@ -116,111 +168,48 @@ static void seek_bias(mm_pool *pool) {
   mm__unlock(pool);
 }
 
-/* CACHED to CLAIMED, where others may come for the block: 1 if it did. */
-static __attribute__((noinline)) int claim_shared(mm_pool *pool, mm__block *block,
-                                                  uint64_t *state) {
-  mm__cache *cache = &pool->cache;
-  if (mm__unlikely(--cache->until_bias == 0)) seek_bias(pool);
-  *state = mm__load(&block->state);
-  if (mm__tag(*state) != cache->cached ||
-      !mm__cas(&block->state, *state, *state - MM__CACHED + MM__CLAIMED))
-    return 0;
-  *state += MM__CLAIMED - MM__CACHED;
-  return 1;
-}
-
-/* Makes a block of the own cache one that nobody else frees: 1 if it is, and
- * what state it has then. Named in `claim` until it is something else. */
-static inline int claim(mm_pool *pool, uint32_t record, uint64_t *state) {
-  mm__cache *cache = &pool->cache;
-  mm__block *block = &pool->heap.table[record];
-  mm__store(&cache->slot->claim, record);
-  /* Whoever revokes the bias fences for both, see C2. */
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  if (mm__unlikely(!mm__load_acquire(&cache->slot->biased)))
-    return claim_shared(pool, block, state);
-  *state = mm__load(&block->state);
-  return mm__likely(mm__tag(*state) == cache->cached);
-}
-
-/* Clears the entry of a record that is not to be found there any more. */
-static inline void leave_entry(mm__cache *cache, uint32_t *entry) {
-  mm__store_release(entry, 0u);
-  mm__store_release(&cache->slot->claim, 0u);
-}
-
-/* A claimed block that is not what its bin promises: the entry was spoilt, or
- * left behind by a sweep that was killed. The heap takes it back. */
-static void give_back(mm_pool *pool, uint32_t *entry, uint32_t record) {
-  mm__cache *cache = &pool->cache;
-  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) { /* a sweep will */
-    mm__store_release(&cache->slot->claim, 0u);
-    return;
+/* Takes the uppermost entry off a bin, which leads to no block that the bin
+ * promises: somebody took it back, or it was spoilt, or left behind by a sweep that
+ * was killed. A block that is cached all the same goes back to the heap. */
+static void drop(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+  uint32_t *entry = --bin->top;
+  pool->cache.room += weight;
+  const uint32_t record = mm__load(entry);
+  if (record != 0 && mm__is_record(&pool->heap, record)) {
+    if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* a sweep will */
+    const uint64_t state = mm__load(&pool->heap.table[record].state);
+    if (mm__tag(state) == pool->cache.cached) {
+      mm__cache_release(pool, record, state);
+      mm__wait_count_free(pool);
+    }
+    mm__unlock(pool);
   }
-  const uint64_t state = mm__load(&pool->heap.table[record].state);
-  const uint64_t tag = mm__tag(state);
-  if (tag == cache->claimed || tag == cache->cached) {
-    mm__cache_release(pool, record, state);
-    mm__wait_count_free(pool);
-  }
-  leave_entry(cache, entry);
-  mm__unlock(pool);
+  mm__store(entry, 0u);
 }
 
-/* ---- Allocating and freeing -------------------------------------------- */
-
-int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
-                    uint32_t type, mm_allocation *allocation) {
+int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
+                               uint32_t type, mm_allocation *allocation) {
   mm__cache *cache = &pool->cache;
-  if (mm__unlikely(granules > cache->largest)) return MM__MISS;
-  const mm__heap *heap = &pool->heap;
-  const uint32_t weight = weight_of((uint32_t)granules);
+  if (granules > cache->largest) return MM__MISS;
+  if (cache->until_bias == 0) seek_bias(pool);
   mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
-  while (mm__likely(bin->top != bin->base) || descend(pool, bin)) {
-    uint32_t *entry = --bin->top;
-    cache->room += weight;
-    const uint32_t record = mm__load(entry);
-    if (mm__unlikely(record == 0)) continue; /* somebody took it back */
-    uint64_t state;
-    if (mm__unlikely(!mm__is_record(heap, record) ||
-                     !claim(pool, record, &state))) {
-      leave_entry(cache, entry);
-      continue;
-    }
-    mm__block *block = &heap->table[record];
-    const uint64_t offset = mm__load(&block->offset);
-    const uint32_t has = mm__load(&block->granules);
-    if (mm__unlikely(
-            has < granules || has > weight ||
-            (offset & ((1ull << heap->granule_shift) - 1)) != 0 ||
-            offset > heap->data_size - ((uint64_t)has << heap->granule_shift))) {
-      give_back(pool, entry, record);
-      continue;
-    }
-    const uint64_t generation = mm__generation(state);
-    mm__fence_release(); /* whoever sees these sees that it is no longer LIVE */
-    mm__store(&block->size, size);
-    mm__store(&block->owner, pool->owner);
-    mm__store(&block->type, type);
-    mm__store_release(&block->state, /* truth: an allocation, its fields complete */
-                      mm__state(generation, MM__LIVE));
-    leave_entry(cache, entry);
-    *allocation = (mm_allocation){
-        .id = generation << heap->index_bits | record,
-        .offset = offset,
-        .size = size,
-        .type = type,
-    };
-    return MM_OK;
+  while (bin->top != bin->base || descend(pool, bin)) {
+    if (mm__cache_alloc(pool, size, granules, type, allocation) == MM_OK)
+      return MM_OK;
+    mm__store(&cache->slot->claim, 0u); /* a try that came to nothing */
+    drop(pool, bin, weight_of((uint32_t)granules));
   }
   return MM__MISS;
 }
 
+/* ---- Freeing ------------------------------------------------------------ */
+
 /* Somebody began to wait while a block went into the cache: takes it out again,
- * for them. */
-static void free_for_waiters(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+ * for them. MM_OK. */
+static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bin,
+                                                      uint32_t weight) {
   mm__cache *cache = &pool->cache;
-  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* they look here */
+  if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return MM_OK; /* they look here */
   uint32_t *entry = --bin->top;
   cache->room += weight;
   const uint32_t record = mm__load(entry);
@@ -233,6 +222,7 @@ static void free_for_waiters(mm_pool *pool, mm__bin *bin, uint32_t weight) {
   }
   mm__unlock(pool);
   mm__wait_wake(pool, to_wake);
+  return MM_OK;
 }
 
 int mm__cache_free(mm_pool *pool, uint64_t id) {
@@ -240,7 +230,6 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
   mm__heap *heap = &pool->heap;
   const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
   const uint64_t generation = id >> heap->index_bits;
-  if (mm__unlikely(!mm__is_record(heap, record))) mm__heap_begin(heap);
   if (mm__unlikely(record == 0 || !mm__is_record(heap, record) ||
                    generation + 1 >= heap->generation_limit))
     return MM__MISS;
@@ -252,22 +241,37 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
 
   const uint32_t weight = weight_of(granules);
   mm__bin *bin = &cache->bins[bin_of(granules)];
-  if (mm__unlikely(weight > cache->room ||
-                   (bin->top == bin->end && !ascend(pool, bin)))) {
-    cache->is_full = 1;
-    return MM__MISS;
-  }
-  mm__store(bin->top, record); /* first: whoever takes over looks there */
+  uint32_t *entry = bin->top;
+  if (mm__unlikely(weight > cache->room || entry == bin->end)) return MM__MISS;
+  mm__store(entry, record); /* first: whoever takes over looks there */
   if (mm__unlikely(!mm__cas(&block->state, state, /* truth: free */
                             mm__state(generation + 1, cache->cached)))) {
-    mm__store(bin->top, 0u);
+    mm__store(entry, 0u);
     return MM__MISS;
   }
-  bin->top++;
+  bin->top = entry + 1;
   cache->room -= weight;
   mm__fence_after_cas();
-  if (mm__unlikely(mm__wait_any(pool))) free_for_waiters(pool, bin, weight);
+  if (mm__unlikely(mm__wait_any(pool))) return free_for_waiters(pool, bin, weight);
   return MM_OK;
+}
+
+int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
+  mm__cache *cache = &pool->cache;
+  mm__heap_begin(&pool->heap);
+  if (mm__cache_free(pool, id) == MM_OK) return MM_OK;
+  mm_allocation found;
+  if (mm_find(pool, id, &found) != MM_OK) return MM__MISS;
+  const uint32_t record =
+      (uint32_t)(id & ((1ull << pool->heap.index_bits) - 1));
+  const uint32_t granules = mm__load(&pool->heap.table[record].granules);
+  if (granules - 1u >= cache->largest) return MM__MISS;
+  mm__bin *bin = &cache->bins[bin_of(granules)];
+  if (bin->top == bin->end && weight_of(granules) <= cache->room &&
+      ascend(pool, bin))
+    return mm__cache_free(pool, id);
+  cache->is_full = 1;
+  return MM__MISS;
 }
 
 /* ---- Under the lock ---------------------------------------------------- */

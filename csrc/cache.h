@@ -75,12 +75,21 @@ typedef struct mm__cache {
 /* The cache had no answer: take the lock. */
 #define MM__MISS 1
 
-/* An allocation from the own cache, without the lock: MM_OK or MM__MISS. */
+/* An allocation from the own cache, without the lock, if there is nothing else to
+ * do for it: MM_OK or MM__MISS. */
 int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
                     uint32_t type, mm_allocation *allocation);
 
-/* Frees into the own cache, without the lock: MM_OK or MM__MISS. */
+/* After a miss: the same, whatever there is to do. MM_OK or MM__MISS. */
+int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
+                               uint32_t type, mm_allocation *allocation);
+
+/* Frees into the own cache, without the lock, if there is nothing else to do for
+ * it: MM_OK or MM__MISS. */
 int mm__cache_free(mm_pool *pool, uint64_t id);
+
+/* After a miss: the same, whatever there is to do. MM_OK or MM__MISS. */
+int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id);
 
 /* After a request that the cache could not serve: takes more blocks of the size,
  * the more the oftener that happens. Under the lock. */

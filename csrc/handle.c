@@ -5,6 +5,11 @@
 #include "shared.h"
 #include "wait.h"
 
+int mm__is_open(const mm_pool *pool) {
+  return mm__likely(mm__load(pool->fork_mark) != 0) &&
+         mm__likely(mm__load_acquire(&pool->header->destroyed) == 0);
+}
+
 int mm__enter(mm_pool *pool) {
   if (mm__unlikely(mm__load(pool->fork_mark) == 0)) {
     const int status = mm__participant_rejoin(pool);

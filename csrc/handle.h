@@ -51,6 +51,9 @@ struct mm_pool {
 #define MM__LOCK_PATIENCE_MS 1000u
 #define MM__WAITER_PATIENCE_MS 5u /* a waiter tries again anyway */
 
+/* 1 if there is nothing to do before a call. */
+int mm__is_open(const mm_pool *pool);
+
 /* First thing in every call: attaches anew after fork(), and refuses when the
  * pool was destroyed. MM_OK, MM_E_DESTROYED, or why it could not attach. */
 int mm__enter(mm_pool *pool);

@@ -3,68 +3,49 @@
 //
 //   deno run -A bench/programs/module_measures.ts [--rounds N] MEASURE...
 
-import { MemoryAlloc } from "../../mod.ts";
+import {
+  attachAndDetach,
+  denoView,
+  type Loop,
+  pair,
+  pairWithArray,
+  pairWithMemview,
+} from "../loops.ts";
 import { createPool, createPoolAndFile, GIB } from "../pools.ts";
 import { median } from "../rounds.ts";
 
-const SIZE = 512;
+/** Times that a round does its work. */
 const TIMES = 200_000;
 const CREATIONS = 20;
 /** Until V8 has compiled everything for good. */
 const WARM_UP_ROUNDS = 4;
 
-/** Nanoseconds of one call of `work`. */
-function each(times: number, work: () => void): number {
-  const start = performance.now();
-  for (let time = 0; time < times; time++) work();
-  return (performance.now() - start) * 1e6 / times;
+interface Measure {
+  readonly times: number;
+  readonly loop: () => Loop;
 }
 
-/** One round of each measure, made ready; each measure has its own loop, so that none spoils another's types. */
-const MEASURES: Record<string, () => () => number> = {
-  pair() {
-    const pool = createPool();
-    return () => each(TIMES, () => pool.alloc(SIZE).free());
-  },
-  "pair-array"() {
-    const pool = createPool();
-    const region = pool.unsafeMemview;
-    return () =>
-      each(TIMES, () => {
-        const allocation = pool.alloc(SIZE);
-        new Uint8Array(region, allocation.byteOffset, SIZE);
-        allocation.free();
-      });
-  },
-  "pair-memview"() {
-    const pool = createPool();
-    return () =>
-      each(TIMES, () => {
-        const allocation = pool.alloc(SIZE);
-        allocation.getMemview();
-        allocation.free();
-      });
-  },
-  /** What Deno takes for a view of foreign memory as such. */
-  "deno-view"() {
-    const pointer = Deno.UnsafePointer.of(new Uint8Array(SIZE))!;
-    return () =>
-      each(TIMES, () => {
-        Deno.UnsafePointerView.getArrayBuffer(pointer, SIZE).transfer(0);
-      });
-  },
-  attach() {
-    const pool = createPool();
-    const serialized = pool.alloc(SIZE).serialize();
-    return () => each(TIMES, () => MemoryAlloc.attach(serialized).detach());
-  },
-  create() {
-    return () =>
-      each(CREATIONS, () => {
-        using _ = createPoolAndFile(GIB);
-      });
-  },
+const MEASURES: Record<string, Measure> = {
+  pair: { times: TIMES, loop: () => pair(createPool()) },
+  "pair-array": { times: TIMES, loop: () => pairWithArray(createPool()) },
+  "pair-memview": { times: TIMES, loop: () => pairWithMemview(createPool()) },
+  "deno-view": { times: TIMES, loop: denoView },
+  attach: { times: TIMES, loop: () => attachAndDetach(createPool()) },
+  create: { times: CREATIONS, loop: () => create },
 };
+
+function create(times: number): void {
+  for (let time = 0; time < times; time++) {
+    using _ = createPoolAndFile(GIB);
+  }
+}
+
+/** Nanoseconds of one time. */
+function measure(loop: Loop, times: number): number {
+  const start = performance.now();
+  loop(times);
+  return (performance.now() - start) * 1e6 / times;
+}
 
 function main([flag, count, ...names]: string[]): void {
   const rounds = Number(count);
@@ -72,11 +53,12 @@ function main([flag, count, ...names]: string[]): void {
     throw new Error("usage: module_measures.ts --rounds N MEASURE...");
   }
   for (const name of names) {
-    const measure = MEASURES[name];
-    if (measure === undefined) throw new Error(`There is no "${name}"`);
-    const round = measure();
+    const chosen = MEASURES[name];
+    if (chosen === undefined) throw new Error(`There is no "${name}"`);
+    const loop = chosen.loop();
+    const round = () => measure(loop, chosen.times);
     for (let warmUp = 0; warmUp < WARM_UP_ROUNDS; warmUp++) round();
-    const values = Array.from({ length: rounds }, () => round());
+    const values = Array.from({ length: rounds }, round);
     console.log(JSON.stringify({
       measure: name,
       unit: "ns",

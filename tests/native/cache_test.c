@@ -121,6 +121,36 @@ static void a_cache_holds_its_share_and_no_more(void) {
   close_pool();
 }
 
+static void a_full_cache_gives_some_up(void) {
+  open_pool();
+  static mm_allocation made[CACHE_BYTES / 64 + 8];
+  const uint32_t count = sizeof made / sizeof *made;
+  for (uint32_t at = 0; at < count; at++) made[at] = must_alloc(pool, 64);
+  uint32_t at = 0;
+  do {
+    CHECK_OK(mm_free(pool, made[at].id));
+  } while (is_cached_by(&made[at], pool) && ++at < count - 1);
+  CHECK(at < count - 1);
+  CHECK_OK(mm_free(pool, made[at + 1].id)); /* there is room again */
+  CHECK(is_cached_by(&made[at + 1], pool));
+  for (at += 2; at < count; at++) CHECK_OK(mm_free(pool, made[at].id));
+  must_be_empty();
+  close_pool();
+}
+
+static void what_was_taken_back_is_not_claimed_for_good(void) {
+  open_pool();
+  fill_cache(pool, 64, 1);
+  const uint32_t record = pool->cache.entries[0];
+  stats_of(pool); /* it is free now */
+  pool->cache.entries[0] = record; /* as if whoever did that had been killed there */
+  bias_slot(pool);
+  CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
+  CHECK_EQ(pool->cache.slot->claim, 0);
+  must_be_empty();
+  close_pool();
+}
+
 static void only_who_allocates_often_gets_more_at_once(void) {
   open_pool();
   must_alloc(pool, 64);
@@ -536,7 +566,7 @@ static void mark(const mm_pool *of, const mm_allocation *made, uint32_t mark) {
 static void *claim_by_bias(void *argument) {
   claimer *self = argument;
   while (!mm__load_acquire(&self->ends)) {
-    self->pool->cache.until_bias = 1;
+    self->pool->cache.until_bias = 0;
     mm_allocation made;
     const int status = mm_alloc(self->pool, 64, 0, &made);
     if (status == MM_E_NO_ROOM) continue; /* the other has it all */
@@ -585,6 +615,9 @@ int main(int argc, char **argv) {
   test_case("cache: every size comes back as it was asked for",
             every_size_comes_back_as_it_was_asked_for);
   test_case("cache: it holds its share and no more", a_cache_holds_its_share_and_no_more);
+  test_case("cache: when it is full it gives some up", a_full_cache_gives_some_up);
+  test_case("cache: what was taken back is not claimed for good",
+            what_was_taken_back_is_not_claimed_for_good);
   test_case("cache: only who allocates often gets more at once",
             only_who_allocates_often_gets_more_at_once);
   test_case("cache: a pool with a limit has none", a_pool_with_a_limit_has_no_caches);

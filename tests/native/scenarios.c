@@ -282,7 +282,7 @@ static void warm_biased_stale(scene *scene, mm_pool *pool) {
 /* The next one that it takes biases its slot. */
 static void warm_to_be_biased(scene *scene, mm_pool *pool) {
   warm_one(scene, pool);
-  pool->cache.until_bias = 1;
+  pool->cache.until_bias = 0;
 }
 
 /* What others hold in their caches, and the dead. */
