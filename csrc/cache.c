@@ -14,9 +14,11 @@
 
 #define NO_CHUNK UINT16_MAX
 
-/* Claims by compare-and-swap until the slot is biased: they cost as much more as
- * revoking that. And until that is worth having all threads of a process wait. */
+/* Claims by compare-and-swap until the slot is biased; until it is so again: they
+ * cost as much more as revoking that; and until it is worth having all threads of
+ * a process wait. */
 #define BIAS_AFTER 4096u
+#define BIAS_AGAIN_AFTER (256u << 10)
 #define BIAS_AFTER_WAITING (4u << 20)
 
 /* ---- Bins -------------------------------------------------------------- */
@@ -129,7 +131,7 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
           (offset & ((1ull << heap->granule_shift) - 1)) != 0 ||
           offset > heap->data_size - ((uint64_t)has << heap->granule_shift)))
     return MM__MISS;
-  if (mm__unlikely(!biased)) {
+  if (mm__unlikely(biased != MM__BIASED)) {
     if (cache->until_bias == 0 ||
         !mm__cas(&block->state, state, state - MM__CACHED + MM__CLAIMED))
       return MM__MISS;
@@ -164,27 +166,31 @@ static void seek_bias(mm_pool *pool) {
                       : joined == 0 ? BIAS_AFTER_WAITING
                                     : UINT32_MAX;
   if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
-  mm__store(&cache->slot->biased, 1u);
+  mm__store(&cache->slot->biased, MM__BIASED);
+  cache->until_bias = BIAS_AGAIN_AFTER;
   mm__unlock(pool);
 }
 
 /* Takes the uppermost entry off a bin, which leads to no block that the bin
  * promises: somebody took it back, or it was spoilt, or left behind by a sweep that
- * was killed. A block that is cached all the same goes back to the heap. */
-static void drop(mm_pool *pool, mm__bin *bin, uint32_t weight) {
-  uint32_t *entry = --bin->top;
-  pool->cache.room += weight;
+ * was killed. A block that is cached all the same goes back to the heap. 0 if the
+ * lock is not to be had for that. */
+static int drop(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+  uint32_t *entry = bin->top - 1;
   const uint32_t record = mm__load(entry);
-  if (record != 0 && mm__is_record(&pool->heap, record)) {
-    if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return; /* a sweep will */
+  if (mm__is_record(&pool->heap, record)) {
     const uint64_t state = mm__load(&pool->heap.table[record].state);
     if (mm__tag(state) == pool->cache.cached) {
+      if (mm__lock(pool, 0) != MM_OK) return 0;
       mm__cache_release(pool, record, state);
       mm__wait_count_free(pool);
+      mm__unlock(pool);
     }
-    mm__unlock(pool);
   }
   mm__store(entry, 0u);
+  bin->top = entry;
+  pool->cache.room += weight;
+  return 1;
 }
 
 int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
@@ -197,7 +203,7 @@ int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
     if (mm__cache_alloc(pool, size, granules, type, allocation) == MM_OK)
       return MM_OK;
     mm__store(&cache->slot->claim, 0u); /* a try that came to nothing */
-    drop(pool, bin, weight_of((uint32_t)granules));
+    if (!drop(pool, bin, weight_of((uint32_t)granules))) return MM__MISS;
   }
   return MM__MISS;
 }
@@ -213,13 +219,13 @@ static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bi
   uint32_t *entry = --bin->top;
   cache->room += weight;
   const uint32_t record = mm__load(entry);
-  uint32_t to_wake = MM__NOBODY;
   if (record != 0) {
     const uint64_t state = mm__load(&pool->heap.table[record].state);
     if (mm__tag(state) == cache->cached) mm__cache_release(pool, record, state);
     mm__store(entry, 0u);
-    to_wake = mm__wait_freed(pool);
   }
+  /* Also if a sweep was faster: whoever swept for figures tells nobody. */
+  const uint32_t to_wake = mm__wait_freed(pool);
   mm__unlock(pool);
   mm__wait_wake(pool, to_wake);
   return MM_OK;
@@ -343,7 +349,7 @@ void mm__cache_open(mm_pool *pool) {
   const uint64_t offset = geometry->caches_offset +
                           pool->slot * mm__geometry_cache_size(geometry);
   const uint32_t committed = mm__load(&cache->slot->cache_committed);
-  mm__store(&cache->slot->biased, 0u); /* of the last participant here */
+  mm__store(&cache->slot->biased, MM__NOT_BIASED); /* of the last participant here */
   cache->until_bias = BIAS_AFTER;
   cache->entries = (uint32_t *)(void *)((uint8_t *)pool->header + offset);
   cache->chunks = (committed < geometry->cache_entries ? committed

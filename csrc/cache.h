@@ -20,14 +20,15 @@
  * towards its participant, which then names the record in `claim`, sees that the
  * slot is still biased, and makes the block LIVE by plain stores. Others revoke
  * the bias first, and have every processor that runs a participant order its
- * memory (mm__os_fence_all()), which costs them microseconds, and nobody else.
+ * memory (mm__os_fence_all()), which costs them a millisecond, and nobody else.
  *
  *   C2  While a slot is biased nobody but its participant changes the state of a
  *       CACHED record of it. Once that is revoked, and memory ordered, all may,
  *       by compare-and-swap, but not of the record in `claim` while the
  *       participant lives.
  *
- * A bias is given under the lock, by the participant to itself.
+ * A bias is given under the lock, by the participant to itself. Whoever is killed
+ * between revoking it and the fence leaves it REVOKED: the next one fences, too.
  *
  * While somebody waits for room (wait.h) nothing is put into a cache: whoever
  * waits has first shown so, then looked through all caches; whoever frees has

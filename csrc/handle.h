@@ -31,6 +31,7 @@ struct mm_pool {
   uint64_t owner;           /* mm__owner() of this participant, for records */
   mm__lock_user lock_user;
   uint32_t slot;
+  uint32_t has_slot;        /* 1: took over all that the last one there had left */
   uint32_t *fork_mark;      /* 0 in a child that inherited the handle */
   int file;                 /* holds the lock on the slot's first byte; -1: none */
   mm__os_unshared unshared; /* `file`, which no child is to hold */

@@ -145,6 +145,12 @@ typedef struct mm__heap_shared {
 
 /* ---- Participants ------------------------------------------------------ */
 
+enum {
+  MM__NOT_BIASED = 0,
+  MM__BIASED = 1,
+  MM__BIAS_REVOKED = 2, /* not any more, but its participant may not see that yet */
+};
+
 /* A slot is taken by whoever holds a file lock on its first byte. */
 typedef struct mm__slot {
   uint32_t epoch;    /* [own] raised by everyone who takes the slot, first of all */
@@ -166,7 +172,7 @@ typedef struct mm__slot {
   /* The cache: see cache.h. */
   uint32_t cache_committed; /* [own] watermark, rises only: entries that may be read */
   uint32_t cache_used;      /* [own] entries from here on are 0 */
-  uint32_t biased; /* [lock] 1: its participant may take blocks by plain stores */
+  uint32_t biased; /* [lock] whether its participant may take blocks by plain stores */
   uint32_t claim;  /* [own] the record that it is about to take that way; 0: none */
 
   uint64_t withdrawn; /* [own] the ticket that nobody waits for any more, although

@@ -175,7 +175,7 @@ int mm__os_join_fences(int at_any_cost);
 
 /* Has every thread of those processes execute a full fence, on this call's
  * behalf: what one stored before it the caller sees, what one loads after it is
- * what the caller stored before. */
+ * what the caller stored before. Takes a millisecond. */
 void mm__os_fence_all(void);
 
 /* ---- Sleeping on a word ------------------------------------------------ */

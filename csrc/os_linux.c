@@ -294,12 +294,15 @@ int mm__os_join_fences(int at_any_cost) {
   return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0 ? 1 : -ENOSYS;
 }
 
+/* The kernel leaves out a processor that has idled since one of those processes
+ * ran there, if that joined only afterwards and then came back. And this process
+ * may be confined so that it must not ask at all. So this waits as well, for much
+ * longer than a processor keeps a store to itself. */
 void mm__os_fence_all(void) {
-  if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0) return;
-  /* This process may not ask, although others could. No processor keeps a store
-   * to itself for as long as this. */
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  mm__os_sleep(MILLISECOND);
+  membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+  const uint64_t end = mm__os_now() + MILLISECOND;
+  for (uint64_t now; (now = mm__os_now()) < end;) mm__os_sleep(end - now);
 }
 
 /* ---- Sleeping on a word ------------------------------------------------ */

@@ -60,6 +60,7 @@ static int occupy(mm_pool *pool, uint32_t index) {
   mm__store_release(&slot->occupied, 1u);
 
   pool->slot = index;
+  pool->has_slot = 0;
   pool->owner = mm__owner(epoch, pid, index);
   pool->lock_user = (mm__lock_user){
       .word = mm__lock_word(index, epoch), .is_alive = is_alive, .context = pool};
@@ -79,6 +80,7 @@ static int occupy(mm_pool *pool, uint32_t index) {
       mm__unlock(pool);
     }
   }
+  pool->has_slot = status == MM_OK;
   return status;
 }
 
@@ -113,8 +115,9 @@ int mm__participant_join(mm_pool *pool) {
 
 void mm__participant_leave(mm_pool *pool) {
   mm__slot *slot = &pool->slots[pool->slot];
-  int is_clean = 1;
-  if (mm__load(&slot->ticket) != 0 || !mm__cache_is_empty(pool)) {
+  /* What the last one left is for the next one to take over. */
+  int is_clean = pool->has_slot != 0;
+  if (is_clean && (mm__load(&slot->ticket) != 0 || !mm__cache_is_empty(pool))) {
     is_clean = mm__lock(pool, MM__WAITER_PATIENCE_MS) == MM_OK;
     if (is_clean) {
       mm__wait_clear(pool, pool->slot);

@@ -51,16 +51,21 @@ static uint64_t state_of(const mm_pool *pool, uint32_t record) {
              : 0;
 }
 
-/* So that others' participants take their blocks by compare-and-swap: see C2. */
+/* So that others' participants take their blocks by compare-and-swap: see C2.
+ * Whoever is killed in the middle leaves it to the next one. */
 static void revoke_biases(mm_pool *pool, uint32_t limit) {
   int any = 0;
   for (uint32_t slot = 0; slot < limit; slot++) {
     uint32_t *biased = &pool->slots[slot].biased;
-    if (slot == pool->slot || mm__load(biased) == 0) continue;
-    mm__store(biased, 0u);
+    if (slot == pool->slot || mm__load(biased) == MM__NOT_BIASED) continue;
+    mm__store(biased, MM__BIAS_REVOKED);
     any = 1;
   }
-  if (any) mm__os_fence_all();
+  if (!any) return;
+  mm__os_fence_all();
+  for (uint32_t slot = 0; slot < limit; slot++)
+    if (slot != pool->slot)
+      mm__store_release(&pool->slots[slot].biased, MM__NOT_BIASED);
 }
 
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,

@@ -78,8 +78,19 @@ const CONFIGURATIONS: readonly Configuration[] = [
     "LOOKS=0 SIZES=2,1 ROOM=1 ASKS=2",
   ]),
 
-  ...cache("safety", true, ["DEATHS=2 ROUNDS=3"]),
-  ...cache("liveness", true, ["LOOKS=0", "DEATHS=2 ROUNDS=3"]),
+  ...cache("safety", true, [
+    "DEATHS=2 ROUNDS=3",
+    "DEATHS=1 ROUNDS=4 READS=1",
+    "DEATHS=1 ROUNDS=3 READS=2 READER_DIES=1",
+  ]),
+  ...cache("safety", true, ["DEATHS=2 ROUNDS=4 READS=2"], true),
+  ...cache("liveness", true, [
+    "LOOKS=0",
+    "LOOKS=0 READS=1",
+    "DEATHS=2 ROUNDS=3",
+    "DEATHS=1 HEIRS=0 READS=1",
+  ]),
+  ...cache("liveness", true, ["DEATHS=1 ROUNDS=4 READS=1"], true),
   ...cache("safety", false, [
     "BROKEN_STORES_TO_CLAIM",
     "BROKEN_WRITES_ITS_ENTRY_LAST",
@@ -87,12 +98,26 @@ const CONFIGURATIONS: readonly Configuration[] = [
     "BROKEN_FREES_WHAT_THE_LIVING_CLAIMED",
     "DEATHS=1 BROKEN_KEEPS_WHAT_THE_DEAD_CLAIMED",
     "DEATHS=1 BROKEN_BELIEVES_AN_OLD_LOOK",
+    "BROKEN_REVOKES_WITHOUT_A_FENCE",
+    "BROKEN_DOES_NOT_REVOKE",
+    "BROKEN_READS_THE_CLAIM_TOO_EARLY",
+    "BROKEN_IGNORES_THE_CLAIM",
+    "BROKEN_SHOWS_ITS_CLAIM_LATE",
+    "BROKEN_CLEARS_ITS_CLAIM_FIRST",
+    "BROKEN_BIASES_WITHOUT_JOINING",
+    "ROUNDS=3 READS=1 BROKEN_BIASES_WITHOUT_THE_LOCK",
+    "ROUNDS=3 DEATHS=1 BROKEN_INHERITS_THE_BIAS",
+    "READS=1 READER_DIES=1 BROKEN_REVOKES_IN_ONE_STEP",
   ]),
   ...cache("liveness", false, [
     "LOOKS=0 BROKEN_LOOKS_BEFORE_IT_CACHES",
     "LOOKS=0 BROKEN_SWEEPS_BEFORE_IT_SHOWS",
     "DEATHS=1 BROKEN_INHERITS_UNCOUNTED",
+    "BROKEN_FORGETS_TO_CLEAR_ITS_CLAIM",
+    "DEATHS=1 HEIRS=0 BROKEN_SPARES_THE_CLAIM_OF_THE_DEAD",
+    "ROUNDS=3 DEATHS=1 BROKEN_INHERITS_THE_CLAIM",
     "LOOKS=0 DEATHS=1",
+    "LOOKS=0 READS=1 BROKEN_TELLS_OF_ITS_OWN_ONLY",
   ]),
 ];
 
@@ -113,8 +138,9 @@ function cache(
   property: Property,
   holds: boolean,
   all: string[],
+  slow = false,
 ): Configuration[] {
-  return configurations("cache", property, holds, all, false);
+  return configurations("cache", property, holds, all, slow);
 }
 
 function configurations(
@@ -235,7 +261,7 @@ function row(cells: (string | number)[]): string {
     .map(String);
   return [
     model!.padEnd(5),
-    configuration!.padEnd(46),
+    configuration!.padEnd(53),
     property!.padEnd(8),
     states!.padStart(9),
     depth!.padStart(6),

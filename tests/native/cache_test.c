@@ -151,6 +151,24 @@ static void what_was_taken_back_is_not_claimed_for_good(void) {
   close_pool();
 }
 
+static void a_spoilt_block_stays_until_the_lock_is_to_be_had(void) {
+  open_pool();
+  mm_pool *other = attach_again(pool);
+  fill_cache(pool, 64, 1);
+  uint32_t *granules = &pool->heap.table[pool->cache.entries[0]].granules;
+  mm_allocation made;
+  *granules = 7;
+  CHECK_OK(mm__lock(other, 0));
+  CHECK_STATUS(mm_alloc(pool, 64, 0, &made), MM_E_BUSY);
+  mm__unlock(other);
+  CHECK_SOUND(mm__cache_check(pool));
+  CHECK_OK(mm_alloc(pool, 64, 0, &made));
+  CHECK_OK(mm_free(pool, made.id));
+  must_be_empty();
+  mm_pool_detach(other);
+  close_pool();
+}
+
 static void only_who_allocates_often_gets_more_at_once(void) {
   open_pool();
   must_alloc(pool, 64);
@@ -288,6 +306,46 @@ static void the_caches_of_the_dead_are_free(void) {
   close_pool();
 }
 
+/* An heir that cannot take over leaves all of it to the next one. */
+static void an_heir_may_fail(void) {
+  open_pool();
+  finish_child(start_child(cache_and_die, (void *)DOING_NOTHING));
+  const uint64_t taken = pool->header->heap.taken;
+  const uint32_t used = pool->slots[1].cache_used;
+  CHECK(taken != 0 && used != 0);
+
+  unsigned char descriptor[MM_DESCRIPTOR_MAX];
+  size_t length = 0;
+  mm_pool *heir = NULL;
+  CHECK_OK(mm_pool_serialize(pool, descriptor, sizeof descriptor, &length));
+  uint32_t *next = &pool->heap.table[pool->heap.table[0].next].next;
+  const uint32_t right = *next;
+  *next = pool->heap.table[0].next; /* a chain that leads nowhere */
+  CHECK_STATUS(mm_pool_attach(descriptor, length, &heir), MM_E_CORRUPT);
+  *next = right;
+  CHECK_EQ(pool->slots[1].occupied, 1);
+  CHECK_EQ(pool->slots[1].cache_used, used);
+  CHECK_SOUND(mm__check(pool));
+  must_be_empty();
+  close_pool();
+}
+
+/* The same, when the lock is not to be had in time, and then is. */
+static void an_heir_may_be_too_late(void) {
+  open_pool();
+  mm_pool *heir = attach_again(pool);
+  fill_cache(heir, 100, 20);
+  const uint32_t used = pool->slots[1].cache_used;
+  mm__cache_open(heir); /* what is there it has not taken over */
+  heir->has_slot = 0;
+  mm_pool_detach(heir);
+  CHECK_EQ(pool->slots[1].occupied, 1);
+  CHECK_EQ(pool->slots[1].cache_used, used);
+  CHECK_SOUND(mm__check(pool));
+  must_be_empty();
+  close_pool();
+}
+
 static void what_the_living_claim_is_theirs(void) {
   open_pool();
   mm_pool *other = attach_again(pool);
@@ -326,6 +384,26 @@ static void what_they_take_by_their_bias_is_theirs(void) {
   close_pool();
 }
 
+/* Whoever revokes it may be killed before it is done. */
+static void a_bias_half_revoked_is_revoked_again(void) {
+  open_pool();
+  mm_pool *other = attach_again(pool);
+  fill_cache(other, 100, 4);
+  mm__slot *slot = other->cache.slot;
+  slot->biased = MM__BIAS_REVOKED;
+  const uint64_t taken = pool->header->heap.taken;
+  const mm_allocation made = must_alloc(other, 100); /* by compare-and-swap */
+  CHECK_EQ(pool->header->heap.taken, taken);
+  CHECK_EQ(slot->biased, MM__BIAS_REVOKED);
+  const uint64_t begun = mm__os_now();
+  CHECK_EQ(stats_of(pool).allocations, 1);
+  CHECK(mm__os_join_fences(1) != 1 || mm__os_now() - begun >= 1000000);
+  CHECK_EQ(slot->biased, MM__NOT_BIASED);
+  CHECK_OK(mm_free(other, made.id));
+  mm_pool_detach(other);
+  close_pool();
+}
+
 static void who_allocates_much_is_biased(void) {
   open_pool();
   mm_pool *other = attach_again(pool);
@@ -333,7 +411,9 @@ static void who_allocates_much_is_biased(void) {
   const mm__slot *slot = pool->cache.slot;
   for (int round = 0; round < 3; round++) {
     CHECK_EQ(slot->biased, 0);
-    for (int at = 0; at < 5000; at++) CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
+    /* The second time after more of them. */
+    const int count = round == 0 ? 5000 : 300000;
+    for (int at = 0; at < count; at++) CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
     CHECK_EQ(slot->biased, can);
     CHECK_EQ(slot->claim, 0);
     stats_of(pool); /* nobody takes one's own away */
@@ -618,6 +698,8 @@ int main(int argc, char **argv) {
   test_case("cache: when it is full it gives some up", a_full_cache_gives_some_up);
   test_case("cache: what was taken back is not claimed for good",
             what_was_taken_back_is_not_claimed_for_good);
+  test_case("cache: a spoilt block stays until the lock is to be had",
+            a_spoilt_block_stays_until_the_lock_is_to_be_had);
   test_case("cache: only who allocates often gets more at once",
             only_who_allocates_often_gets_more_at_once);
   test_case("cache: a pool with a limit has none", a_pool_with_a_limit_has_no_caches);
@@ -627,9 +709,13 @@ int main(int argc, char **argv) {
   test_case("cache: a stopped participant keeps nothing", a_stopped_participant_keeps_nothing);
   test_case("cache: detaching gives everything back", detaching_gives_everything_back);
   test_case("cache: those of the dead are free", the_caches_of_the_dead_are_free);
+  test_case("cache: an heir may fail", an_heir_may_fail);
+  test_case("cache: an heir may be too late", an_heir_may_be_too_late);
   test_case("cache: what the living claim is theirs", what_the_living_claim_is_theirs);
   test_case("cache: what they take by their bias is theirs",
             what_they_take_by_their_bias_is_theirs);
+  test_case("cache: a bias half revoked is revoked again",
+            a_bias_half_revoked_is_revoked_again);
   test_case("cache: who allocates much is biased", who_allocates_much_is_biased);
   test_case("cache: a child does not inherit it", a_child_does_not_inherit_the_cache);
   test_case("cache: nothing is cached while somebody waits",

@@ -185,7 +185,7 @@ mm_pool *attach_again(mm_pool *pool) {
 int bias_slot(mm_pool *pool) {
   if (mm__os_join_fences(1) != 1) return 0;
   CHECK_OK(mm__lock(pool, 0));
-  mm__store(&pool->cache.slot->biased, 1u);
+  mm__store(&pool->cache.slot->biased, MM__BIASED);
   mm__unlock(pool);
   return 1;
 }
