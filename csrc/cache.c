@@ -105,7 +105,9 @@ static int descend(mm_pool *pool, mm__bin *bin) {
 
 /* ---- Allocating --------------------------------------------------------- */
 
-int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
+/* Becomes part of mm_alloc() when the library is linked, and so does freeing of
+ * mm_free(). */
+__attribute__((always_inline)) int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
                     uint32_t type, mm_allocation *allocation) {
   mm__cache *cache = &pool->cache;
   const mm__heap *heap = &pool->heap;
@@ -231,7 +233,7 @@ static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bi
   return MM_OK;
 }
 
-int mm__cache_free(mm_pool *pool, uint64_t id) {
+__attribute__((always_inline)) int mm__cache_free(mm_pool *pool, uint64_t id) {
   mm__cache *cache = &pool->cache;
   mm__heap *heap = &pool->heap;
   const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
@@ -264,20 +266,23 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
 
 int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
   mm__cache *cache = &pool->cache;
-  mm__heap_begin(&pool->heap);
-  if (mm__cache_free(pool, id) == MM_OK) return MM_OK;
-  mm_allocation found;
-  if (mm_find(pool, id, &found) != MM_OK) return MM__MISS;
-  const uint32_t record =
-      (uint32_t)(id & ((1ull << pool->heap.index_bits) - 1));
-  const uint32_t granules = mm__load(&pool->heap.table[record].granules);
+  mm__heap *heap = &pool->heap;
+  mm__heap_begin(heap);
+  const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
+  if (record == 0 || !mm__is_record(heap, record)) return MM__MISS;
+  const mm__block *block = &heap->table[record];
+  if (mm__load_acquire(&block->state) !=
+      mm__state(id >> heap->index_bits, MM__LIVE))
+    return MM__MISS;
+  const uint32_t granules = mm__load(&block->granules);
   if (granules - 1u >= cache->largest) return MM__MISS;
   mm__bin *bin = &cache->bins[bin_of(granules)];
-  if (bin->top == bin->end && weight_of(granules) <= cache->room &&
-      ascend(pool, bin))
-    return mm__cache_free(pool, id);
-  cache->is_full = 1;
-  return MM__MISS;
+  if (weight_of(granules) > cache->room ||
+      (bin->top == bin->end && !ascend(pool, bin))) {
+    cache->is_full = 1;
+    return MM__MISS;
+  }
+  return mm__cache_free(pool, id);
 }
 
 /* ---- Under the lock ---------------------------------------------------- */

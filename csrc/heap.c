@@ -59,7 +59,9 @@ static uint32_t take_unused(mm__heap *heap, int *status) {
       *status = MM__INCONSISTENT;
       return 0;
     }
-    mm__store(&shared->unused_head, mm__load(&heap->table[head].free_next));
+    const uint32_t next = mm__load(&heap->table[head].free_next);
+    mm__store(&shared->unused_head, next);
+    if (mm__is_record(heap, next)) mm__fetch_to_write(&heap->table[next]);
     return head;
   }
   const uint32_t fresh = mm__load(&shared->records_fresh);

@@ -36,6 +36,14 @@
                                 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);         \
   })
 
+/* Begins to fetch the line of a place that will soon be written to: another core may
+ * have it. */
+#if defined(__x86_64__)
+#define mm__fetch_to_write(place) __asm__ volatile("prefetchw %0" : : "m"(*(place)))
+#else
+#define mm__fetch_to_write(place) __builtin_prefetch((place), 1)
+#endif
+
 #define mm__likely(condition) __builtin_expect(!!(condition), 1)
 #define mm__unlikely(condition) __builtin_expect(!!(condition), 0)
 

@@ -71,6 +71,7 @@ static void revoke_biases(mm_pool *pool, uint32_t limit) {
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
                       uint64_t *released) {
   const entries all = entries_of(pool, slot);
+  if (all.count == 0) return MM_OK;
   /* It may have seen the bias before that was revoked. */
   const uint32_t claim =
       slot == pool->slot ? 0 : mm__load_acquire(&pool->slots[slot].claim);
