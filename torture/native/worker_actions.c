@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fuse.h"
+#include "handle.h"
 #include "payload.h"
 #include "worker.h"
 
@@ -49,8 +50,14 @@ void worker_keep(worker *worker, const mm_allocation *allocation) {
   }
 }
 
+/* It lives too short for its slot to become biased of itself. */
+static void be_biased_soon(worker *worker) {
+  if (dice_percent(&worker->dice, 2)) worker->pool->cache.until_bias = 0;
+}
+
 static void allocate(worker *worker) {
   if (worker->held_count == WORKER_HELD_MAX) return;
+  be_biased_soon(worker);
   const uint64_t size = pick_size(worker);
   const uint32_t type = size >= PAYLOAD_HEADER
                             ? PAYLOAD_TYPE
