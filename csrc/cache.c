@@ -19,7 +19,7 @@
  * a process wait. */
 #define BIAS_AFTER 4096u
 #define BIAS_AGAIN_AFTER (256u << 10)
-#define BIAS_AFTER_WAITING (4u << 20)
+#define BIAS_AFTER_A_WAIT (4u << 20)
 
 /* ---- Bins -------------------------------------------------------------- */
 
@@ -107,7 +107,8 @@ static int descend(mm_pool *pool, mm__bin *bin) {
 
 /* Becomes part of mm_alloc() when the library is linked, and so does freeing of
  * mm_free(). */
-__attribute__((always_inline)) int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
+__attribute__((always_inline))
+int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
                     uint32_t type, mm_allocation *allocation) {
   mm__cache *cache = &pool->cache;
   const mm__heap *heap = &pool->heap;
@@ -162,10 +163,10 @@ __attribute__((always_inline)) int mm__cache_alloc(mm_pool *pool, uint64_t size,
 /* Biases the slot towards its participant, if that costs nobody much. */
 static void seek_bias(mm_pool *pool) {
   mm__cache *cache = &pool->cache;
-  const int joined = mm__os_join_fences(cache->is_busy);
-  cache->is_busy = 1;
+  const int joined = mm__os_join_fences(cache->is_worth_a_wait);
+  cache->is_worth_a_wait = 1;
   cache->until_bias = joined > 0    ? BIAS_AFTER
-                      : joined == 0 ? BIAS_AFTER_WAITING
+                      : joined == 0 ? BIAS_AFTER_A_WAIT
                                     : UINT32_MAX;
   if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
   mm__store(&cache->slot->biased, MM__BIASED);
@@ -233,7 +234,8 @@ static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bi
   return MM_OK;
 }
 
-__attribute__((always_inline)) int mm__cache_free(mm_pool *pool, uint64_t id) {
+__attribute__((always_inline))
+int mm__cache_free(mm_pool *pool, uint64_t id) {
   mm__cache *cache = &pool->cache;
   mm__heap *heap = &pool->heap;
   const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
@@ -361,7 +363,6 @@ void mm__cache_open(mm_pool *pool) {
                                                        : geometry->cache_entries) /
                   MM__CACHE_CHUNK;
   cache->cached = mm__cached(pool->slot);
-  cache->claimed = mm__claimed(pool->slot);
   cache->room = geometry->cache_granules;
   cache->largest = geometry->cache_granules / 16;
   if (cache->largest > MM__CACHE_GRANULES_MAX)

@@ -57,7 +57,6 @@ typedef struct mm__cache {
   uint32_t largest;  /* granules of the largest block that is cached; 0: none is */
   uint32_t room;     /* granules that may still be put in */
   uint64_t cached;   /* tag of a block in it */
-  uint64_t claimed;  /* tag of a block that is about to leave it */
   uint32_t *entries; /* shared */
   uint32_t chunks;   /* that may be used: they are committed */
   uint32_t fresh;    /* chunks from here on hold nothing */
@@ -66,7 +65,7 @@ typedef struct mm__cache {
   uint32_t until_bias; /* claims by compare-and-swap until the slot is biased */
   mm__slot *slot;    /* shared */
   uint8_t is_full;   /* a block was turned away */
-  uint8_t is_busy;   /* so many were claimed that a bias is worth what it costs */
+  uint8_t is_worth_a_wait; /* that the slot be biased */
   mm__bin bins[MM__CACHE_BINS];
   uint8_t batch[MM__CACHE_BINS];         /* how many to take at the next miss */
   uint16_t below[MM__CACHE_CHUNKS_MAX];  /* the next lower chunk of the same bin */

@@ -46,6 +46,7 @@ const char *world_path(void) {
 /* ---- Time, chance, names ------------------------------------------------ */
 
 #define LOOKING_NS 100u     /* what asking for the time costs */
+#define FENCING_NS 1000000u /* what it costs to order the memory of others */
 #define COMMITTING_NS 1000u /* what committing costs, and each page more */
 
 uint64_t __wrap_mm__os_now(void);
@@ -55,6 +56,9 @@ void __wrap_mm__os_sleep(uint64_t nanoseconds);
 void __wrap_mm__os_sleep(uint64_t nanoseconds) {
   the_world.now += nanoseconds + LOOKING_NS;
 }
+
+void __wrap_mm__os_fence_all(void);
+void __wrap_mm__os_fence_all(void) { the_world.now += FENCING_NS; }
 
 static void look_at(const void *address);
 

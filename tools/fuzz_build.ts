@@ -53,6 +53,7 @@ const WRAPPED = [
   "process_start",
   "random",
   "release",
+  "fence_all",
   "sleep",
   "unmap",
   "wait",
