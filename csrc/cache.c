@@ -213,20 +213,28 @@ int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
 
 /* ---- Freeing ------------------------------------------------------------ */
 
+/* Takes the uppermost entry off a bin, and gives its block, if it is still in the
+ * cache, back to the heap. Under the lock. MM_OK or MM_E_CORRUPT. */
+static int give_up(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+  uint32_t *entry = --bin->top;
+  pool->cache.room += weight;
+  const uint32_t record = mm__load(entry);
+  if (record != 0 && mm__is_record(&pool->heap, record)) {
+    const uint64_t state = mm__load(&pool->heap.table[record].state);
+    if (mm__tag(state) == pool->cache.cached &&
+        mm__cache_release(pool, record, state) == MM_E_CORRUPT)
+      return MM_E_CORRUPT;
+  }
+  mm__store(entry, 0u);
+  return MM_OK;
+}
+
 /* Somebody began to wait while a block went into the cache: takes it out again,
  * for them. MM_OK. */
 static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bin,
                                                       uint32_t weight) {
-  mm__cache *cache = &pool->cache;
   if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return MM_OK; /* they look here */
-  uint32_t *entry = --bin->top;
-  cache->room += weight;
-  const uint32_t record = mm__load(entry);
-  if (record != 0) {
-    const uint64_t state = mm__load(&pool->heap.table[record].state);
-    if (mm__tag(state) == cache->cached) mm__cache_release(pool, record, state);
-    mm__store(entry, 0u);
-  }
+  give_up(pool, bin, weight);
   /* Also if a sweep was faster: whoever swept for figures tells nobody. */
   const uint32_t to_wake = mm__wait_freed(pool);
   mm__unlock(pool);
@@ -315,17 +323,8 @@ static int empty_bin(mm_pool *pool, uint32_t number, uint32_t count) {
                   : weight_of((32 + (number & 31)) << ((number >> 5) - 1));
   cache->batch[number] = 0;
   while (count > 0 && (bin->top != bin->base || descend(pool, bin))) {
-    uint32_t *entry = --bin->top;
-    cache->room += weight;
-    const uint32_t record = mm__load(entry);
-    if (record != 0 && mm__is_record(&pool->heap, record)) {
-      const uint64_t state = mm__load(&pool->heap.table[record].state);
-      if (mm__tag(state) == cache->cached &&
-          mm__cache_release(pool, record, state) == MM_E_CORRUPT)
-        return MM_E_CORRUPT;
-      count--;
-    }
-    mm__store(entry, 0u);
+    if (mm__load(bin->top - 1) != 0) count--;
+    if (give_up(pool, bin, weight) != MM_OK) return MM_E_CORRUPT;
   }
   return MM_OK;
 }
