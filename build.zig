@@ -29,7 +29,9 @@ const c_flags = [_][]const u8{
 /// The C tests that do without fork(), and so run on every system, and what they
 /// share. In some of them single cases need it, and are skipped elsewhere.
 const portable_tests = [_][]const u8{
+    "bias_test.c",
     "cache_test.c",
+    "cached_pool.c",
     "descriptor_test.c",
     "geometry_test.c",
     "hash_test.c",

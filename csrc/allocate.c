@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "bias.h"
 #include "grow.h"
 #include "shared.h"
 #include "wait.h"
@@ -44,7 +45,7 @@ static int attempt(mm_pool *pool, const mm__request *request, uint64_t ticket,
   return status;
 }
 
-/* One round under the lock. Above 0: what to commit before the next. */
+/* One round under the lock. Above 0: what to do before the next. */
 static int locked_attempt(mm_pool *pool, const mm__request *request,
                           uint64_t ticket, uint32_t patience_ms,
                           mm__growth *growth, mm_allocation *allocation,
@@ -94,11 +95,17 @@ int mm__allocate(mm_pool *pool, uint64_t size, uint32_t type, uint64_t ticket,
   };
   mm__growth growth = {0, 0, 0, 0};
   int error = 0;
+  int revoked = 0;
   for (int round = 0; round < ROUNDS_MAX; round++) {
     mm__need need = {0, 0, 0};
     status = locked_attempt(pool, &request, ticket, patience_ms, &growth,
                             allocation, &need);
     if (mm__likely(status <= 0)) break;
+    if (status == MM__IS_BIASED) {
+      if (++revoked > MM__BIAS_ROUNDS_MAX) break;
+      mm__bias_revoke_all(pool);
+      continue;
+    }
     if (!growth.is_mine) {
       /* Somebody else may have grown the pool meanwhile: look again. */
       status = mm__grow_begin(pool, &growth, patience_ms);
@@ -160,7 +167,7 @@ static __attribute__((noinline)) int free_slowly(mm_pool *pool, uint64_t id) {
   int status = mm__enter(pool);
   if (mm__unlikely(status != MM_OK)) return status;
   if (mm__cache_free_thoroughly(pool, id) == MM_OK) return MM_OK;
-  status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  status = mm__bias_lock(pool, id);
   if (mm__unlikely(status != MM_OK)) return status;
   uint32_t to_wake;
   status = locked_free(pool, id, &to_wake);
@@ -176,7 +183,7 @@ int mm_free(mm_pool *pool, uint64_t id) {
 }
 
 int mm__free_owned(mm_pool *pool, uint64_t id, uint64_t owner) {
-  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  int status = mm__bias_lock(pool, id);
   if (status != MM_OK) return status;
   uint32_t to_wake = MM__NOBODY;
   status = mm__heap_belongs_to(&pool->heap, id, owner)

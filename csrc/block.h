@@ -33,10 +33,22 @@ static inline uint64_t mm__claimed(uint32_t slot) {
   return (uint64_t)slot << MM__SLOT_SHIFT | MM__CLAIMED;
 }
 
-/* 1 for an allocation, also while its owner is changing. */
+/* The tag of an allocation that was made while the slot was biased. */
+static inline uint64_t mm__tied(uint32_t slot) {
+  return (uint64_t)slot << MM__SLOT_SHIFT | MM__TIED;
+}
+
+/* The tag without its slot; 0 where there is none. */
+static inline uint64_t mm__kind_with_slot(uint64_t tag) {
+  return tag >> MM__SLOT_SHIFT < MM_SLOTS_MAX ? tag & ((1u << MM__SLOT_SHIFT) - 1)
+                                              : 0;
+}
+
+/* 1 for an allocation, whoever may free it, also while its owner is changing. */
 static inline int mm__is_live(uint64_t state) {
   const uint64_t tag = mm__tag(state);
-  return mm__likely(tag == MM__LIVE) || tag == MM__PINNED;
+  return mm__likely(tag == MM__LIVE) || mm__kind_with_slot(tag) == MM__TIED ||
+         tag == MM__PINNED;
 }
 
 /* 1 if an allocation that was read in between was there all the time. */
@@ -47,11 +59,8 @@ static inline int mm__is_same_live(uint64_t before, uint64_t after) {
 
 /* 1 for a block on the chain that is not FREE. */
 static inline int mm__is_taken(uint64_t state) {
-  const uint64_t tag = mm__tag(state);
-  const uint64_t kind = tag & ((1u << MM__SLOT_SHIFT) - 1);
-  return tag == MM__LIVE || tag == MM__PINNED ||
-         ((kind == MM__CACHED || kind == MM__CLAIMED) &&
-          tag >> MM__SLOT_SHIFT < MM_SLOTS_MAX);
+  const uint64_t kind = mm__kind_with_slot(mm__tag(state));
+  return mm__is_live(state) || kind == MM__CACHED || kind == MM__CLAIMED;
 }
 
 static inline int mm__is_free(const mm__heap *heap, uint32_t index) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "bias.h"
 #include "block.h"
 #include "geometry.h"
 #include "participants.h"
@@ -13,13 +14,6 @@
 #define TRIM 64u /* blocks given up at a time */
 
 #define NO_CHUNK UINT16_MAX
-
-/* Claims by compare-and-swap until the slot is biased; until it is so again: they
- * cost as much more as revoking that; and until it is worth having all threads of
- * a process wait. */
-#define BIAS_AFTER 4096u
-#define BIAS_AGAIN_AFTER (256u << 10)
-#define BIAS_AFTER_A_WAIT (4u << 20)
 
 /* ---- Bins -------------------------------------------------------------- */
 
@@ -103,6 +97,20 @@ static int descend(mm_pool *pool, mm__bin *bin) {
   return 1;
 }
 
+/* ---- The claim --------------------------------------------------------- */
+
+/* Says which record is about to change: 1 if nobody else may change it meanwhile. */
+static inline int claims_by_bias(mm__slot *slot, uint32_t record) {
+  mm__store(&slot->claim, record);
+  /* Whoever revokes the bias fences for both. */
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return (mm__load_acquire(&slot->biased) & MM__BIASED) != 0;
+}
+
+static inline void end_claim(mm__slot *slot) {
+  mm__store_release(&slot->claim, 0u);
+}
+
 /* ---- Allocating --------------------------------------------------------- */
 
 /* Becomes part of mm_alloc() when the library is linked, and so does freeing of
@@ -121,11 +129,7 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
   if (mm__unlikely(record == 0 || !mm__is_record(heap, record))) return MM__MISS;
 
   mm__block *block = &heap->table[record];
-  mm__slot *slot = cache->slot;
-  mm__store(&slot->claim, record);
-  /* Whoever revokes the bias fences for both, see C2. */
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  const uint32_t biased = mm__load_acquire(&slot->biased);
+  const int is_biased = claims_by_bias(cache->slot, record);
   const uint64_t state = mm__load_acquire(&block->state);
   const uint64_t offset = mm__load(&block->offset);
   const uint32_t has = mm__load(&block->granules);
@@ -134,11 +138,12 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
           (offset & ((1ull << heap->granule_shift) - 1)) != 0 ||
           offset > heap->data_size - ((uint64_t)has << heap->granule_shift)))
     return MM__MISS;
-  if (mm__unlikely(biased != MM__BIASED)) {
+  uint64_t tag = cache->tied;
+  if (mm__unlikely(!is_biased)) {
     if (cache->until_bias == 0 ||
         !mm__cas(&block->state, state, state - MM__CACHED + MM__CLAIMED))
       return MM__MISS;
-    cache->until_bias--;
+    tag = MM__LIVE;
   }
   bin->top = entry;
   cache->room += weight;
@@ -148,9 +153,9 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
   mm__store(&block->owner, pool->owner);
   mm__store(&block->type, type);
   mm__store_release(&block->state, /* truth: an allocation, its fields complete */
-                    mm__state(generation, MM__LIVE));
+                    mm__state(generation, tag));
   mm__store_release(entry, 0u);
-  mm__store_release(&slot->claim, 0u);
+  end_claim(cache->slot);
   *allocation = (mm_allocation){
       .id = generation << heap->index_bits | record,
       .offset = offset,
@@ -158,20 +163,6 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
       .type = type,
   };
   return MM_OK;
-}
-
-/* Biases the slot towards its participant, if that costs nobody much. */
-static void seek_bias(mm_pool *pool) {
-  mm__cache *cache = &pool->cache;
-  const int joined = mm__os_join_fences(cache->is_worth_a_wait);
-  cache->is_worth_a_wait = 1;
-  cache->until_bias = joined > 0    ? BIAS_AFTER
-                      : joined == 0 ? BIAS_AFTER_A_WAIT
-                                    : UINT32_MAX;
-  if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
-  mm__store(&cache->slot->biased, MM__BIASED);
-  cache->until_bias = BIAS_AGAIN_AFTER;
-  mm__unlock(pool);
 }
 
 /* Takes the uppermost entry off a bin, which leads to no block that the bin
@@ -200,12 +191,12 @@ int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
                                uint32_t type, mm_allocation *allocation) {
   mm__cache *cache = &pool->cache;
   if (granules > cache->largest) return MM__MISS;
-  if (cache->until_bias == 0) seek_bias(pool);
+  if (cache->until_bias == 0) mm__bias_seek(pool);
   mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
   while (bin->top != bin->base || descend(pool, bin)) {
     if (mm__cache_alloc(pool, size, granules, type, allocation) == MM_OK)
       return MM_OK;
-    mm__store(&cache->slot->claim, 0u); /* a try that came to nothing */
+    end_claim(cache->slot);
     if (!drop(pool, bin, weight_of((uint32_t)granules))) return MM__MISS;
   }
   return MM__MISS;
@@ -242,6 +233,15 @@ static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bi
   return MM_OK;
 }
 
+/* After a free by compare-and-swap: that of an own block a bias would have spared.
+ * What is loaded from here on is read after it. */
+static inline void count_free(mm_pool *pool, const mm__block *block) {
+  mm__cache *cache = &pool->cache;
+  if (mm__load(&block->owner) == pool->owner && cache->until_bias != 0)
+    cache->until_bias--;
+  mm__fence_after_cas();
+}
+
 __attribute__((always_inline))
 int mm__cache_free(mm_pool *pool, uint64_t id) {
   mm__cache *cache = &pool->cache;
@@ -252,8 +252,10 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
                    generation + 1 >= heap->generation_limit))
     return MM__MISS;
   mm__block *block = &heap->table[record];
-  const uint64_t state = mm__state(generation, MM__LIVE);
-  if (mm__unlikely(mm__load_acquire(&block->state) != state)) return MM__MISS;
+  const uint64_t state = mm__load_acquire(&block->state);
+  const int is_tied = state == mm__state(generation, cache->tied);
+  if (mm__unlikely(!is_tied && state != mm__state(generation, MM__LIVE)))
+    return MM__MISS;
   const uint32_t granules = mm__load(&block->granules);
   if (mm__unlikely(granules - 1u >= cache->largest)) return MM__MISS; /* 0, too */
 
@@ -262,14 +264,20 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
   uint32_t *entry = bin->top;
   if (mm__unlikely(weight > cache->room || entry == bin->end)) return MM__MISS;
   mm__store(entry, record); /* first: whoever takes over looks there */
-  if (mm__unlikely(!mm__cas(&block->state, state, /* truth: free */
-                            mm__state(generation + 1, cache->cached)))) {
-    mm__store(entry, 0u);
-    return MM__MISS;
+  const uint64_t cached = mm__state(generation + 1, cache->cached);
+  if (mm__likely(is_tied && claims_by_bias(cache->slot, record))) {
+    mm__store_release(&block->state, cached); /* truth: free */
+    end_claim(cache->slot);
+  } else {
+    end_claim(cache->slot); /* first: a sweep leaves out what is claimed */
+    if (mm__unlikely(!mm__cas(&block->state, state, cached))) { /* truth: free */
+      mm__store(entry, 0u);
+      return MM__MISS;
+    }
+    count_free(pool, block);
   }
   bin->top = entry + 1;
   cache->room -= weight;
-  mm__fence_after_cas();
   if (mm__unlikely(mm__wait_any(pool))) return free_for_waiters(pool, bin, weight);
   return MM_OK;
 }
@@ -281,9 +289,7 @@ int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
   const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
   if (record == 0 || !mm__is_record(heap, record)) return MM__MISS;
   const mm__block *block = &heap->table[record];
-  if (mm__load_acquire(&block->state) !=
-      mm__state(id >> heap->index_bits, MM__LIVE))
-    return MM__MISS;
+  if (!mm__is_live(mm__load_acquire(&block->state))) return MM__MISS;
   const uint32_t granules = mm__load(&block->granules);
   if (granules - 1u >= cache->largest) return MM__MISS;
   mm__bin *bin = &cache->bins[bin_of(granules)];
@@ -351,17 +357,22 @@ void mm__cache_open(mm_pool *pool) {
   mm__cache *cache = &pool->cache;
   memset(cache, 0, sizeof *cache);
   cache->slot = &pool->slots[pool->slot];
+  cache->tied = pool->heap.tied = MM__LIVE;
   if (geometry->cache_entries == 0) return;
   const uint64_t offset = geometry->caches_offset +
                           pool->slot * mm__geometry_cache_size(geometry);
   const uint32_t committed = mm__load(&cache->slot->cache_committed);
-  mm__store(&cache->slot->biased, MM__NOT_BIASED); /* of the last participant here */
-  cache->until_bias = BIAS_AFTER;
+  /* Of the last participant here, which is dead: all that it stored is known. */
+  const uint32_t word = mm__load(&cache->slot->biased) & ~MM__BIAS_MASK;
+  mm__store_release(&cache->slot->biased, word + MM__BIAS_ONCE + MM__NOT_BIASED);
+  end_claim(cache->slot);
+  cache->until_bias = MM__BIAS_AFTER;
   cache->entries = (uint32_t *)(void *)((uint8_t *)pool->header + offset);
   cache->chunks = (committed < geometry->cache_entries ? committed
                                                        : geometry->cache_entries) /
                   MM__CACHE_CHUNK;
   cache->cached = mm__cached(pool->slot);
+  cache->tied = pool->heap.tied = mm__tied(pool->slot);
   cache->room = geometry->cache_granules;
   cache->largest = geometry->cache_granules / 16;
   if (cache->largest > MM__CACHE_GRANULES_MAX)
@@ -382,7 +393,9 @@ int mm__cache_close(mm_pool *pool) {
     if (status != MM_OK) return status;
   }
   mm__wait_count_free(pool);
-  mm__store_release(&pool->cache.slot->cache_used, 0u);
+  mm__slot *slot = pool->cache.slot;
+  mm__store_release(&slot->biased, mm__load(&slot->biased) & ~MM__BIASED);
+  mm__store_release(&slot->cache_used, 0u);
   pool->cache.largest = 0;
   return MM_OK;
 }

@@ -15,20 +15,8 @@
  *   C1  A record that is CACHED or CLAIMED by a slot stands in one of the slot's
  *       entries, below cache_used.
  *
- * So a participant takes a block out by compare-and-swap, too: CLAIMED, then LIVE.
- * But hardly ever does anyone else come for it. Therefore a slot may be biased
- * towards its participant, which then names the record in `claim`, sees that the
- * slot is still biased, and makes the block LIVE by plain stores. Others revoke
- * the bias first, and have every processor that runs a participant order its
- * memory (mm__os_fence_all()), which costs them a millisecond, and nobody else.
- *
- *   C2  While a slot is biased nobody but its participant changes the state of a
- *       CACHED record of it. Once that is revoked, and memory ordered, all may,
- *       by compare-and-swap, but not of the record in `claim` while the
- *       participant lives.
- *
- * A bias is given under the lock, by the participant to itself. Whoever is killed
- * between revoking it and the fence leaves it REVOKED: the next one fences, too.
+ * So a participant takes a block out by compare-and-swap, too, CLAIMED, then LIVE,
+ * unless its slot is biased towards it: see bias.h.
  *
  * While somebody waits for room (wait.h) nothing is put into a cache: whoever
  * waits has first shown so, then looked through all caches; whoever frees has
@@ -57,12 +45,14 @@ typedef struct mm__cache {
   uint32_t largest;  /* granules of the largest block that is cached; 0: none is */
   uint32_t room;     /* granules that may still be put in */
   uint64_t cached;   /* tag of a block in it */
+  uint64_t tied;     /* tag of an allocation that is made while the slot is biased */
   uint32_t *entries; /* shared */
   uint32_t chunks;   /* that may be used: they are committed */
   uint32_t fresh;    /* chunks from here on hold nothing */
   uint32_t spare_count;
   uint32_t victim;   /* the bin that gives up blocks next */
-  uint32_t until_bias; /* claims by compare-and-swap until the slot is biased */
+  uint32_t until_bias; /* frees of own blocks by compare-and-swap until it is sought */
+  uint32_t bias_again_after; /* and the next time; 0: it was not biased yet */
   mm__slot *slot;    /* shared */
   uint8_t is_full;   /* a block was turned away */
   uint8_t is_worth_a_wait; /* that the slot be biased */
@@ -104,8 +94,13 @@ int mm__cache_trim(mm_pool *pool);
 int mm__cache_release(mm_pool *pool, uint32_t record, uint64_t state);
 
 /* Frees what is in all caches, and what the dead have claimed; adds to *released
- * how many blocks that were. Under the lock. MM_OK or MM_E_CORRUPT. */
+ * how many blocks that were. Under the lock. MM_OK, MM_E_CORRUPT, or MM__IS_BIASED
+ * before anything was done: try again after mm__bias_revoke_all(). */
 int mm__cache_sweep(mm_pool *pool, uint64_t *released);
+
+/* Takes the lock, and sweeps. MM_OK, or what mm__lock() answers; MM_E_BUSY also
+ * where bias follows upon bias. */
+int mm__cache_lock_swept(mm_pool *pool);
 
 /* 1 if there is an entry in any cache. Without the lock, and beside the handle's
  * own thread. */

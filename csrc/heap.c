@@ -21,6 +21,7 @@ void mm__heap_view(mm__heap *heap, mm__heap_shared *shared, mm__block *table,
       .capacity = geometry->table_capacity,
       .granule_shift = geometry->granule_shift,
       .index_bits = index_bits,
+      .tied = MM__LIVE,
   };
 }
 
@@ -361,55 +362,60 @@ static void merge_into(mm__heap *heap, uint32_t left, uint32_t record,
   give_unused(heap, record);
 }
 
-/* The record of a live allocation; 0: there is none of that id. */
-static uint32_t live_record(const mm__heap *heap, uint64_t id) {
+/* The record of an allocation and its state, LIVE or TIED to the own slot; 0: there
+ * is none of that id. */
+static uint32_t live_record(const mm__heap *heap, uint64_t id, uint64_t *state) {
   const uint32_t record = (uint32_t)(id & ((1ull << heap->index_bits) - 1));
   const uint64_t generation = id >> heap->index_bits;
   if (record == 0 || !mm__is_record(heap, record) ||
-      generation >= heap->generation_limit ||
-      mm__load(&heap->table[record].state) != mm__state(generation, MM__LIVE))
+      generation >= heap->generation_limit)
     return 0;
-  return record;
+  *state = mm__load(&heap->table[record].state);
+  return *state == mm__state(generation, MM__LIVE) ||
+                 *state == mm__state(generation, heap->tied)
+             ? record
+             : 0;
 }
 
-/* Pins a live allocation: nobody can free it, and so nobody can have it anew,
- * until it is unpinned. 0 if it is not live any more. */
-static int pin(mm__block *block, uint64_t live) {
-  return mm__cas(&block->state, live, live - MM__LIVE + MM__PINNED);
+/* Pins an allocation: nobody can free it, and so nobody can have it anew, until it
+ * is unpinned. 0 if it is not live any more. */
+static int pin(mm__block *block, uint64_t state) {
+  return mm__cas(&block->state, state, state - mm__tag(state) + MM__PINNED);
 }
 
-static void unpin(mm__block *block, uint64_t live) {
-  mm__store_release(&block->state, live);
+static void unpin(mm__block *block, uint64_t state) {
+  mm__store_release(&block->state, state - mm__tag(state) + MM__LIVE);
 }
 
 int mm__heap_adopt(mm__heap *heap, uint64_t id, uint64_t owner) {
-  const uint32_t record = live_record(heap, id);
+  uint64_t state;
+  const uint32_t record = live_record(heap, id, &state);
   if (record == 0) return MM_E_STALE;
   mm__block *block = &heap->table[record];
-  const uint64_t live = mm__state(id >> heap->index_bits, MM__LIVE);
-  if (!pin(block, live)) return MM_E_STALE;
+  if (!pin(block, state)) return MM_E_STALE;
   mm__store_release(&block->owner, owner); /* truth: adopted */
-  unpin(block, live);
+  unpin(block, state);
   return MM_OK;
 }
 
 int mm__heap_resize(mm__heap *heap, uint64_t id, uint64_t size) {
-  const uint32_t record = live_record(heap, id);
+  uint64_t state;
+  const uint32_t record = live_record(heap, id, &state);
   if (record == 0) return MM_E_STALE;
   mm__bounds bounds;
   if (mm__unlikely(!mm__block_bounds(heap, record, &bounds)))
     return MM__INCONSISTENT;
   if (size > bounds.granules << heap->granule_shift) return MM_E_TOO_LARGE;
   mm__block *block = &heap->table[record];
-  const uint64_t live = mm__state(id >> heap->index_bits, MM__LIVE);
-  if (!pin(block, live)) return MM_E_STALE;
+  if (!pin(block, state)) return MM_E_STALE;
   mm__store_release(&block->size, size); /* truth: resized */
-  unpin(block, live);
+  unpin(block, state);
   return MM_OK;
 }
 
 int mm__heap_belongs_to(mm__heap *heap, uint64_t id, uint64_t owner) {
-  const uint32_t record = live_record(heap, id);
+  uint64_t state;
+  const uint32_t record = live_record(heap, id, &state);
   return record != 0 && mm__load(&heap->table[record].owner) == owner;
 }
 
@@ -472,11 +478,11 @@ static int release(mm__heap *heap, uint32_t record, uint64_t from, uint64_t to) 
 }
 
 int mm__heap_free(mm__heap *heap, uint64_t id) {
-  const uint32_t record = live_record(heap, id);
-  const uint64_t generation = id >> heap->index_bits;
+  uint64_t state;
+  const uint32_t record = live_record(heap, id, &state);
   if (record == 0) return MM_E_STALE;
-  return release(heap, record, mm__state(generation, MM__LIVE),
-                 mm__state(generation + 1, MM__FREE));
+  return release(heap, record, state,
+                 mm__state(mm__generation(state) + 1, MM__FREE));
 }
 
 int mm__heap_release(mm__heap *heap, uint32_t record, uint64_t state) {

@@ -3,7 +3,7 @@
  * Works on memory that it is given; knows no processes, no lock, no files. All
  * functions must be called by the holder of the pool's lock, after
  * mm__heap_begin(). Meanwhile blocks that are taken may change their state, not
- * their place: LIVE ones become CACHED, and CACHED ones LIVE (cache.h).
+ * their place: allocations become CACHED, and CACHED ones allocations (cache.h).
  *
  * Invariants that hold after every single store to truth (so after a kill):
  *
@@ -41,6 +41,7 @@ enum {
   MM__NEED_RECORDS = 2, /* commit more records, then try again */
   MM__INCONSISTENT = 3, /* the index lies; nothing was changed: rebuild, try again */
   MM__DONE_REBUILD = 4, /* done, but the index is not to be used: rebuild */
+  MM__IS_BIASED = 5,    /* see mm__cache_sweep(); nothing was changed */
 };
 
 /* One process's view of a heap: numbers that were checked at attach. */
@@ -54,6 +55,7 @@ typedef struct mm__heap {
   uint32_t limit;            /* records that may be touched now; see heap_begin */
   uint32_t granule_shift;
   uint32_t index_bits;
+  uint64_t tied; /* the tag of allocations that only this participant may touch */
 } mm__heap;
 
 typedef struct mm__request {

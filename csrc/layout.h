@@ -42,21 +42,23 @@
 #include "managed_memory.h"
 
 #define MM__MAGIC 0x31764d654d64674dull /* "MgdMeMv1" */
-#define MM__LAYOUT_VERSION 3u
+#define MM__LAYOUT_VERSION 4u
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-/* The low 24 bits of `state`: one of these, for CACHED and CLAIMED with the slot
- * above it. UNUSED must be 0: new table pages are zero.
+/* The low 24 bits of `state`: one of these, for TIED, CACHED and CLAIMED with the
+ * slot above it. UNUSED must be 0: new table pages are zero.
  *
  *   UNUSED -> FREE -> LIVE or CACHED   under the lock
  *   LIVE -> FREE, CACHED -> FREE       under the lock
  *   LIVE -> CACHED                     anyone, to the own cache
  *   CACHED -> CLAIMED -> LIVE          the slot's participant alone
- *   CACHED -> LIVE                     the same while its slot is biased: cache.h
+ *   CACHED -> TIED -> CACHED           the same while its slot is biased: bias.h
+ *   TIED -> LIVE                       under the lock, when it is not
  *   CLAIMED -> FREE                    under the lock, when that one is dead
  *   LIVE -> PINNED -> LIVE             under the lock
  *
+ * For the slot's participant TIED is as LIVE.
  * Where two may want the same, by compare-and-swap. All but UNUSED and FREE are
  * blocks that are taken. */
 enum {
@@ -67,9 +69,10 @@ enum {
                       those who hold the lock only */
   MM__CACHED = 4,  /* on the chain, in the cache of a participant */
   MM__CLAIMED = 5, /* on the chain, about to become LIVE by that participant */
+  MM__TIED = 6,    /* as LIVE, but first of all that participant's to free */
 };
 
-#define MM__SLOT_SHIFT 8 /* of the slot in the tag of CACHED and CLAIMED */
+#define MM__SLOT_SHIFT 8 /* of the slot in the tag of TIED, CACHED and CLAIMED */
 
 #define MM__GENERATION_SHIFT 24
 #define MM__TAG_MASK ((1ull << MM__GENERATION_SHIFT) - 1)
@@ -78,9 +81,9 @@ enum {
 typedef struct mm__block {
   uint64_t state;     /* [any] truth: generation << 24 | tag */
   uint64_t offset;    /* [lock] truth: bytes from the start of the data region */
-  uint64_t size;      /* [any] truth if LIVE: bytes asked for */
-  uint64_t owner;     /* [any] truth if LIVE: whose it is, see mm__owner() */
-  uint32_t type;      /* [any] truth if LIVE: the user's type */
+  uint64_t size;      /* [any] truth if an allocation: bytes asked for */
+  uint64_t owner;     /* [any] truth if an allocation: whose it is, see mm__owner() */
+  uint32_t type;      /* [any] truth if an allocation: the user's type */
   uint32_t next;      /* [lock] truth: successor in the chain; 0: none */
   uint32_t prev;      /* [lock] derived: predecessor in the chain; 0: none */
   uint32_t free_next; /* [lock] derived: next in the size class (FREE), or in the
@@ -149,6 +152,8 @@ enum {
   MM__NOT_BIASED = 0,
   MM__BIASED = 1,
   MM__BIAS_REVOKED = 2, /* not any more, but its participant may not see that yet */
+  MM__BIAS_MASK = 3,
+  MM__BIAS_ONCE = 4, /* above it: how often it was revoked */
 };
 
 /* A slot is taken by whoever holds a file lock on its first byte. */
@@ -172,8 +177,9 @@ typedef struct mm__slot {
   /* The cache: see cache.h. */
   uint32_t cache_committed; /* [own] watermark, rises only: entries that may be read */
   uint32_t cache_used;      /* [own] entries from here on are 0 */
-  uint32_t biased; /* [lock] whether its participant may take blocks by plain stores */
-  uint32_t claim;  /* [own] the record that it is about to take that way; 0: none */
+  uint32_t biased; /* [any] whether its participant may change blocks by plain
+                      stores: see bias.h */
+  uint32_t claim;  /* [own] the record that it is about to change; 0: none */
 
   uint64_t withdrawn; /* [own] the ticket that nobody waits for any more, although
                          the cell may still show it; 0: none */

@@ -32,7 +32,8 @@
  *     the mapping, nor loop.
  *   - Only mm_alloc_blocking(), mm_wait() and mm_park() wait for room. All
  *     others wait at most one second, and only for a peer that stands still
- *     (stopped, not killed) inside the pool's lock, then return MM_E_BUSY.
+ *     (stopped, not killed) inside the pool's lock, or in the midst of
+ *     freeing what the call is about; then they return MM_E_BUSY.
  *   - In a child after fork() the first call on a handle attaches anew, and may
  *     fail as mm_pool_attach() does.
  *
@@ -304,7 +305,8 @@ MM_API int mm_alloc_blocking(mm_pool *pool, uint64_t size, uint32_t type,
                              int64_t timeout_ms, mm_allocation *allocation);
 
 /* Frees the allocation, whoever made it. Wakes the oldest waiter that the room
- * may serve.
+ * may serve. Now and then it takes a millisecond if another participant made it,
+ * one that has freed much of its own meanwhile.
  *
  * MM_E_STALE, MM_E_DESTROYED, MM_E_BUSY, MM_E_CORRUPT. */
 MM_API int mm_free(mm_pool *pool, uint64_t id);

@@ -68,16 +68,6 @@ int mm_list(mm_pool *pool, uint64_t *cursor, int64_t type,
   return MM_OK;
 }
 
-/* Takes the lock, with nothing left in any cache. */
-static int lock_and_sweep(mm_pool *pool) {
-  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
-  if (status != MM_OK) return status;
-  uint64_t released = 0;
-  status = mm__cache_sweep(pool, &released);
-  if (status != MM_OK) mm__unlock(pool);
-  return status;
-}
-
 /* ---- Free blocks ------------------------------------------------------- */
 
 /* The cursor once the records are through, and once all is. */
@@ -120,7 +110,7 @@ int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
   if (*cursor == 0) {
     /* Whoever died in the middle of a merge is recovered from first; and what
      * is cached is merged. */
-    status = lock_and_sweep(pool);
+    status = mm__cache_lock_swept(pool);
     if (status != MM_OK) return status;
     mm__unlock(pool);
     *cursor = 1;
@@ -142,7 +132,7 @@ int mm_list_free_blocks(mm_pool *pool, uint64_t *cursor, uint64_t *sizes,
 
 int mm_pool_read_stats(mm_pool *pool, mm_pool_stats *stats) {
   int status = mm__enter(pool);
-  if (status == MM_OK) status = lock_and_sweep(pool);
+  if (status == MM_OK) status = mm__cache_lock_swept(pool);
   if (status != MM_OK) return status;
   const mm__heap_shared *shared = pool->heap.shared;
   const uint64_t taken_bytes = mm__load(&shared->taken_bytes);

@@ -1,5 +1,6 @@
 /* ownership.c - whose an allocation is, and what becomes of it when they go. */
 #include "allocate.h"
+#include "bias.h"
 #include "block.h"
 #include "participants.h"
 
@@ -54,7 +55,7 @@ int mm_owner_of(mm_pool *pool, uint64_t id, mm_owner *owner) {
 
 int mm_adopt(mm_pool *pool, uint64_t id) {
   int status = mm__enter(pool);
-  if (status == MM_OK) status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  if (status == MM_OK) status = mm__bias_lock(pool, id);
   if (status != MM_OK) return status;
   status = mm__heap_adopt(&pool->heap, id, pool->owner);
   mm__unlock(pool);

@@ -2,10 +2,10 @@
  * those of the dead. */
 #include <stdlib.h>
 
+#include "bias.h"
 #include "block.h"
 #include "cache.h"
 #include "geometry.h"
-#include "os.h"
 #include "participants.h"
 #include "wait.h"
 
@@ -51,23 +51,6 @@ static uint64_t state_of(const mm_pool *pool, uint32_t record) {
              : 0;
 }
 
-/* So that others' participants take their blocks by compare-and-swap: see C2.
- * Whoever is killed in the middle leaves it to the next one. */
-static void revoke_biases(mm_pool *pool, uint32_t limit) {
-  int any = 0;
-  for (uint32_t slot = 0; slot < limit; slot++) {
-    uint32_t *biased = &pool->slots[slot].biased;
-    if (slot == pool->slot || mm__load(biased) == MM__NOT_BIASED) continue;
-    mm__store(biased, MM__BIAS_REVOKED);
-    any = 1;
-  }
-  if (!any) return;
-  mm__os_fence_all();
-  for (uint32_t slot = 0; slot < limit; slot++)
-    if (slot != pool->slot)
-      mm__store_release(&pool->slots[slot].biased, MM__NOT_BIASED);
-}
-
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
                       uint64_t *released) {
   const entries all = entries_of(pool, slot);
@@ -103,9 +86,9 @@ static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
 
 int mm__cache_sweep(mm_pool *pool, uint64_t *released) {
   if (pool->geometry.cache_entries == 0) return MM_OK;
+  if (mm__bias_any(pool)) return MM__IS_BIASED;
   __atomic_thread_fence(__ATOMIC_SEQ_CST); /* see cache.h: waiters */
   const uint32_t limit = mm__participant_limit(pool);
-  revoke_biases(pool, limit);
   for (uint32_t slot = 0; slot < limit; slot++) {
     const int status = sweep_slot(pool, slot, UNKNOWN, released);
     if (status != MM_OK) return status;
@@ -114,15 +97,27 @@ int mm__cache_sweep(mm_pool *pool, uint64_t *released) {
   return MM_OK;
 }
 
+int mm__cache_lock_swept(mm_pool *pool) {
+  for (int round = 0; round < MM__BIAS_ROUNDS_MAX; round++) {
+    int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+    if (status != MM_OK) return status;
+    uint64_t released = 0;
+    status = mm__cache_sweep(pool, &released);
+    if (status == MM_OK) return status;
+    mm__unlock(pool);
+    if (status != MM__IS_BIASED) return status;
+    mm__bias_revoke_all(pool);
+  }
+  return MM_E_BUSY;
+}
+
 int mm__cache_inherit(mm_pool *pool) {
   if (pool->geometry.cache_entries == 0) return MM_OK;
   uint64_t released = 0;
   const int status = sweep_slot(pool, pool->slot, DEAD, &released);
   if (released != 0) mm__wait_count_free(pool);
-  if (status == MM_OK) {
-    mm__store(&pool->slots[pool->slot].claim, 0u);
+  if (status == MM_OK)
     mm__store_release(&pool->slots[pool->slot].cache_used, 0u);
-  }
   return status;
 }
 

@@ -13,14 +13,12 @@
 /* Some blocks, under the lock: MM_OK; *count runs are to be given back. */
 static int mark(mm_pool *pool, uint32_t *cursor, mm__run *runs, uint32_t *count) {
   *count = 0;
-  int status = mm__lock(pool, MM__LOCK_PATIENCE_MS);
+  const int status = *cursor == 0 ? mm__cache_lock_swept(pool)
+                                  : mm__lock(pool, MM__LOCK_PATIENCE_MS);
   if (status != MM_OK) return status;
-  uint64_t released = 0;
-  if (*cursor == 0) status = mm__cache_sweep(pool, &released);
-  if (status == MM_OK)
-    *count = mm__heap_trim(&pool->heap, pool->geometry.page_size, cursor, runs, RUNS);
+  *count = mm__heap_trim(&pool->heap, pool->geometry.page_size, cursor, runs, RUNS);
   mm__unlock(pool);
-  return status;
+  return MM_OK;
 }
 
 static uint64_t committed(const mm_pool *pool) {

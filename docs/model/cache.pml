@@ -5,7 +5,9 @@
  * its cache, ROUNDS times, by its bias or without; at most DEATHS times it is
  * killed, wherever it stands, and another process takes its slot. A waiter wants
  * the block, too, and shows so, sweeps, sleeps. A reader sweeps READS times and
- * wants nothing. How to run it, and what is left out: README.md.
+ * wants nothing. A stranger frees what the user has allocated, STRANGERS times,
+ * which the user may be freeing itself. How to run it, and what is left out:
+ * README.md.
  *
  * An `atomic` holds one access to shared memory, or one system call, and what its
  * caller does with it on its own. What the user stores goes to memory later, but
@@ -27,30 +29,40 @@
 #ifndef READER_DIES
 #define READER_DIES 0 /* 1: between revoking a bias and the fence */
 #endif
+#ifndef STRANGERS
+#define STRANGERS 0
+#endif
+#ifndef HAS_BIAS
+#define HAS_BIAS 1 /* 0: the user's slot is never biased */
+#endif
 #ifndef LOOKS
 #define LOOKS 1 /* 1: a sleeper looks through the caches now and then */
 #endif
 
-mtype = { FREE, LIVE, CACHED, CLAIMED };
-mtype = { NOBODY, USER, WAITER, READER, THE_DEAD };
+mtype = { FREE, LIVE, TIED, CACHED, CLAIMED };
+mtype = { NOBODY, USER, WAITER, READER, STRANGER, THE_DEAD };
 mtype = { UNBIASED, BIASED, REVOKED };
-mtype = { ENTERS, LEAVES, CLAIMS, UNCLAIMS, LIVES, BIASES, UNBIASES, COUNTS };
+mtype = { ENTERS, LEAVES, CLAIMS, UNCLAIMS, LIVES, TIES, FREES, BIASES, UNBIASES, COUNTS };
 
 /* ---- What the processes share ------------------------------------------ */
 
 mtype state = FREE;     /* of the block */
+byte generation;        /* of the block: counted where a stranger is to know it again */
 bool entry;             /* the user's slot has an entry for it */
-bool claim;             /* the user's slot names it: it is about to be taken */
-mtype biased = UNBIASED; /* BIASED: the user may take it by plain stores */
+bool claim;             /* the user's slot names it: it is about to change */
+mtype biased = UNBIASED; /* BIASED: the user may change it by plain stores */
+byte revocations;       /* how often that was revoked: the same word */
 bool waiting;           /* a request is shown */
 byte wake;              /* futex word: raised by whoever tells the waiter */
 byte frees;             /* how often something was freed */
+byte inherited;         /* revocations, when somebody took the slot of the dead */
 mtype lock = NOBODY;    /* that of the dead is taken over: lock.pml */
 bool is_alive = true;   /* whoever has the user's slot */
 
 /* ---- What the user's processor keeps to itself --------------------------- */
 
-chan buffer = [5] of { mtype }; /* stores */
+chan buffer = [6] of { mtype }; /* stores */
+byte frees_on_their_way;        /* those of them that end an allocation */
 bool is_fenced;                 /* mm__os_fence_all() is for its process, too */
 
 /* ---- For the checks and for killing ------------------------------------- */
@@ -88,6 +100,30 @@ inline becomes_mine(who) {
   holds = who
 }
 
+/* Whoever has it may free it, or somebody else for them: once. */
+inline ends_allocation() {
+  assert(holds == USER || holds == THE_DEAD);
+  holds = NOBODY
+}
+
+inline count_generation() {
+  if
+  :: STRANGERS > 0 -> generation++
+  :: else
+  fi
+}
+
+/* What the user sees of it. */
+#define SEEN_GENERATION (STRANGERS > 0 -> generation + frees_on_their_way : 0)
+
+/* What the user sees of the block: its own stores before they are in memory. */
+inline look(what) {
+  if
+  :: buffer??[TIES] || buffer??[FREES] || buffer??[LIVES] -> what = last
+  :: else -> what = state; last = 0
+  fi
+}
+
 /* ---- The user ------------------------------------------------------------ */
 
 /* Where seek_bias() finds the lock busy it does without. */
@@ -96,10 +132,10 @@ inline seek_bias() {
   take_bias()
 #else
   if
-  :: atomic { lock == NOBODY && empty(buffer) -> may_die(); lock = USER };
+  :: atomic { HAS_BIAS && lock == NOBODY && empty(buffer) -> may_die(); lock = USER };
     take_bias();
     unlock_user()
-  :: lock != NOBODY
+  :: !HAS_BIAS || lock != NOBODY
   fi
 #endif
 }
@@ -126,10 +162,9 @@ inline cache_alloc() {
     store(CLAIMS);
 #endif
     if
-    :: sees_bias -> atomic { may_die(); ok = (state == CACHED) }
+    :: sees_bias -> atomic { may_die(); look(seen); ok = (seen == CACHED); seen = 0 }
     :: else -> claim_shared()
     fi;
-    sees_bias = false;
 #ifdef BROKEN_CLEARS_ITS_ENTRY_FIRST
     store(LEAVES);
 #endif
@@ -137,9 +172,21 @@ inline cache_alloc() {
     store(UNCLAIMS);
 #endif
     if
-    :: atomic { ok -> may_die(); buffer!LIVES; becomes_mine(USER) }
+    :: atomic { ok && sees_bias ->
+        may_die();
+        buffer!TIES; last = TIED;
+        id = SEEN_GENERATION;
+        becomes_mine(USER)
+      }
+    :: atomic { ok && !sees_bias ->
+        may_die();
+        buffer!LIVES; last = LIVE;
+        id = SEEN_GENERATION;
+        becomes_mine(USER)
+      }
     :: else
     fi;
+    sees_bias = false;
     store(LEAVES);
 #ifndef BROKEN_FORGETS_TO_CLEAR_ITS_CLAIM
     store(UNCLAIMS)
@@ -152,7 +199,7 @@ inline claim_shared() {
   :: seek_bias()
   :: true /* not yet */
   fi;
-  atomic { may_die(); ok = (state == CACHED) };
+  atomic { may_die(); look(seen); ok = (seen == CACHED); seen = 0 };
   if
 #ifdef BROKEN_STORES_TO_CLAIM
   :: atomic { ok -> may_die(); state = CLAIMED }
@@ -169,45 +216,107 @@ inline heap_alloc() {
   atomic { may_die();
     cas(FREE, LIVE);
     if
-    :: ok -> becomes_mine(USER)
+    :: ok -> becomes_mine(USER); id = generation
     :: else
     fi
   };
 #ifndef BROKEN_BIASES_WITHOUT_THE_LOCK
   if
-  :: take_bias() /* in truth while it claimed another block */
+  :: HAS_BIAS -> take_bias() /* in truth while it claimed another block */
   :: true
   fi;
 #endif
   unlock_user()
 }
 
-/* mm__cache_free(). From the exchange on the block is no allocation any more. */
+/* mm__cache_free(), unless a stranger was faster. From the exchange, or the store,
+ * on the block is no allocation any more. */
 inline cache_free() {
 #ifdef BROKEN_LOOKS_BEFORE_IT_CACHES
   atomic { may_die(); sees_waiter = waiting };
 #endif
+  atomic { may_die();
+    look(seen);
+    ok = ((seen == LIVE || seen == TIED) && SEEN_GENERATION == id)
+  };
+  if
+  :: ok -> cache_block()
+  :: else
+  fi;
+  atomic { sees_waiter = false; seen = 0; id = 0 }
+}
+
+inline claim_tied() {
+#ifndef BROKEN_SHOWS_ITS_CLAIM_LATE
+  store(CLAIMS);
+#endif
+  atomic { may_die(); sees_bias = (biased == BIASED) };
+#ifdef BROKEN_SHOWS_ITS_CLAIM_LATE
+  store(CLAIMS);
+#endif
+#ifdef BROKEN_FREES_WITHOUT_LOOKING
+  sees_bias = true
+#endif
+}
+
+inline cache_block() {
 #ifndef BROKEN_WRITES_ITS_ENTRY_LAST
   store(ENTERS);
 #endif
-  atomic { empty(buffer) -> may_die();
-    assert(holds == USER);
-    holds = NOBODY;
-    cas(LIVE, CACHED);
-    assert(ok)
-  };
+  if
+#ifdef BROKEN_FREES_ALL_BY_ITS_BIAS
+  :: true -> claim_tied()
+#else
+  :: seen == TIED -> claim_tied()
+  :: else
+#endif
+  fi;
+  if
+  :: sees_bias ->
+#ifdef BROKEN_CLEARS_ITS_CLAIM_FIRST
+    store(UNCLAIMS);
+#endif
+    atomic {
+      may_die();
+      buffer!FREES; last = CACHED;
+      frees_on_their_way++;
+      ends_allocation()
+    };
+#ifndef BROKEN_FORGETS_TO_CLEAR_ITS_CLAIM
+    store(UNCLAIMS)
+#endif
+  :: else ->
+    store(UNCLAIMS);
+    atomic { empty(buffer) -> may_die();
+      if
+      :: state == seen && generation == id ->
+        state = CACHED;
+        count_generation();
+        ends_allocation()
+      :: else -> ok = false
+      fi
+    }
+  fi;
+  sees_bias = false;
 #ifdef BROKEN_WRITES_ITS_ENTRY_LAST
   store(ENTERS);
 #endif
-  is_stacked = true;
-#ifndef BROKEN_LOOKS_BEFORE_IT_CACHES
-  atomic { may_die(); sees_waiter = waiting };
-#endif
   if
-  :: sees_waiter -> free_for_waiter()
+  :: !ok -> store(LEAVES)
   :: else
   fi;
-  sees_waiter = false
+  if
+  :: ok ->
+    is_stacked = true;
+#ifndef BROKEN_LOOKS_BEFORE_IT_CACHES
+    atomic { may_die(); sees_waiter = waiting };
+#endif
+    if
+    :: sees_waiter -> free_for_waiter()
+    :: else
+    fi
+  :: else
+  fi
 }
 
 inline free_for_waiter() {
@@ -235,7 +344,8 @@ told:
 
 proctype user() {
   bool is_stacked, ok, sees_waiter, sees_bias, is_mine;
-  byte round;
+  mtype seen, last;
+  byte round, id;
 
 begin:
   do
@@ -267,12 +377,17 @@ dead:
     :: holds == USER -> holds = THE_DEAD
     :: else
     fi;
-    is_stacked = false; ok = false; sees_waiter = false; sees_bias = false
+    is_stacked = false; ok = false; sees_waiter = false; sees_bias = false;
+    seen = 0; last = 0; id = 0
   };
   /* Another process takes the slot: mm__cache_open(). */
-  atomic { HEIRS && holds != THE_DEAD -> is_alive = true };
+  atomic { HEIRS -> is_alive = true };
 #ifndef BROKEN_INHERITS_THE_BIAS
+  atomic { may_die(); inherited = revocations };
   store(UNBIASES);
+#endif
+#ifndef BROKEN_INHERITS_THE_CLAIM
+  store(UNCLAIMS);
 #endif
   /* And what the last one left: mm__cache_inherit(). */
   lock_user();
@@ -287,9 +402,6 @@ dead:
 #endif
   :: else -> store(LEAVES)
   fi;
-#ifndef BROKEN_INHERITS_THE_CLAIM
-  store(UNCLAIMS);
-#endif
   unlock_user();
   goto begin;
 
@@ -306,23 +418,47 @@ end:
   :: atomic { buffer?CLAIMS -> claim = true }
   :: atomic { buffer?UNCLAIMS -> claim = false }
   :: atomic { buffer?BIASES -> biased = BIASED }
-  :: atomic { buffer?UNBIASES -> biased = UNBIASED }
+  :: atomic { buffer?UNBIASES -> biased = UNBIASED; revocations = inherited + 1 }
   :: atomic { buffer?COUNTS -> frees++ }
-  :: atomic { buffer?LIVES ->
-      assert(state == CACHED || state == CLAIMED); /* nobody took it meanwhile */
+  :: atomic { buffer?LIVES -> /* nobody took it meanwhile, nor in what follows */
+      assert(state == CLAIMED);
       state = LIVE
+    }
+  :: atomic { buffer?TIES ->
+      assert(state == CACHED);
+      state = TIED
+    }
+  :: atomic { buffer?FREES ->
+      assert(state == TIED);
+      state = CACHED;
+      count_generation();
+      frees_on_their_way--
     }
   od
 }
 
 /* ---- The waiter ----------------------------------------------------------- */
 
-/* mm__cache_sweep(), under the lock. */
-inline sweep() {
+/* Takes the lock, while the user's slot is not biased, and sweeps. */
+inline lock_and_sweep(who) {
 #ifdef BROKEN_READS_THE_CLAIM_TOO_EARLY
   sees_claim = claim;
 #endif
-  revoke_bias();
+  do
+  :: take_lock(who);
+    if
+    :: biased == UNBIASED -> break
+    :: else -> lock = NOBODY; revoke_bias()
+    fi
+#ifdef BROKEN_DOES_NOT_REVOKE
+  :: biased == BIASED -> fence_all(); take_lock(who); break
+#endif
+  od;
+  sweep()
+}
+
+/* mm__cache_sweep(), under the lock. */
+inline sweep() {
 #ifndef BROKEN_READS_THE_CLAIM_TOO_EARLY
   sees_claim = claim;
 #endif
@@ -360,25 +496,41 @@ inline sweep() {
       fi
     fi
   fi;
-  sees_claim = false
+  atomic { sees_claim = false; seen = 0 }
 }
 
+/* mm__bias_revoke_all(): `begun` is the count by which it knows its revocation. */
 inline revoke_bias() {
-  if
-  :: biased != UNBIASED ->
-#ifndef BROKEN_DOES_NOT_REVOKE
-    biased = REVOKED;
-#endif
-#ifndef BROKEN_REVOKES_WITHOUT_A_FENCE
-    fence_all();
-#endif
-#ifndef BROKEN_DOES_NOT_REVOKE
-    biased = UNBIASED
+  atomic {
+    is_revoking = true;
+    if
+#ifdef BROKEN_REVOKES_IN_ONE_STEP
+    :: biased == BIASED -> biased = UNBIASED; revocations++
 #else
-    skip
+    :: biased == BIASED -> biased = REVOKED; revocations++
 #endif
+    :: biased == UNBIASED -> is_revoking = false
+    :: else /* another's that is not over */
+    fi;
+    begun = revocations
+  };
+#ifndef BROKEN_REVOKES_WITHOUT_A_FENCE
+  if
+  :: is_revoking -> fence_all()
   :: else
-  fi
+  fi;
+#endif
+  atomic {
+    if
+#ifdef BROKEN_ENDS_ANOTHERS_REVOCATION
+    :: is_revoking && biased == REVOKED -> biased = UNBIASED
+#else
+    :: is_revoking && biased == REVOKED && revocations == begun -> biased = UNBIASED
+#endif
+    :: else
+    fi;
+    begun = 0; is_revoking = false
+  }
 }
 
 /* mm__os_fence_all(): at some moment in it the user's stores are in memory. */
@@ -409,15 +561,14 @@ inline show_request() { atomic { waiting = true } }
 
 proctype waiter() {
   mtype seen;
-  bool ok, sees_claim, has_released;
-  byte before, tried;
+  bool ok, sees_claim, has_released, is_revoking;
+  byte before, tried, begun;
 #ifndef BROKEN_SWEEPS_BEFORE_IT_SHOWS
   show_request();
 #endif
   do
   :: before = wake;
-    take_lock(WAITER);
-    sweep();
+    lock_and_sweep(WAITER);
     take_if_free();
     tried = frees;
     lock = NOBODY;
@@ -434,7 +585,7 @@ proctype waiter() {
     fi
   od;
   served = true;
-  atomic { holds == WAITER -> holds = NOBODY; state = FREE };
+  atomic { holds == WAITER -> holds = NOBODY; state = FREE; count_generation() };
   is_over = true
 }
 
@@ -443,23 +594,24 @@ proctype waiter() {
 /* Somebody reads figures, or is refused: sweeps and shows no request. */
 proctype reader() {
   mtype seen;
-  bool ok, sees_claim, has_released;
-  byte round;
+  bool ok, sees_claim, has_released, is_revoking;
+  byte round, begun;
   do
   :: round == READS -> break
   :: else ->
     round++;
-    take_lock(READER);
     if
-    :: READER_DIES && biased == BIASED ->
+    :: atomic {
+        READER_DIES && biased == BIASED ->
 #ifdef BROKEN_REVOKES_IN_ONE_STEP
-      biased = UNBIASED;
+        biased = UNBIASED;
 #else
-      biased = REVOKED;
+        biased = REVOKED;
 #endif
-      atomic { lock = NOBODY; frees++ }; /* mm__recover() */
+        revocations++
+      };
       break
-    :: sweep();
+    :: lock_and_sweep(READER);
       if
       :: has_released -> has_released = false; frees++
       :: else
@@ -469,13 +621,73 @@ proctype reader() {
   od
 }
 
+inline free_as_stranger() {
+  atomic {
+    if
+    :: state == seen && generation == id ->
+      state = FREE;
+      count_generation();
+      ends_allocation();
+      frees++;
+      wake++
+    :: else /* somebody was faster */
+    fi
+  };
+  lock = NOBODY
+}
+
+/* Another process frees what the user allocated: mm__bias_lock(), mm__heap_free().
+ * Where it finds the user about to free that itself it looks again. */
+proctype stranger() {
+  mtype seen;
+  bool is_same, is_revoking;
+  byte round, id, begun;
+end:
+  do
+  :: atomic { round < STRANGERS && holds == USER && (state == LIVE || state == TIED) ->
+      id = generation;
+      round++
+    };
+    do
+    :: take_lock(STRANGER);
+      atomic { seen = state; is_same = (generation == id) };
+      if
+      :: !is_same || (seen != LIVE && seen != TIED) -> lock = NOBODY; break
+      :: is_same && seen == LIVE -> free_as_stranger(); break
+      :: is_same && seen == TIED ->
+        if
+#ifdef BROKEN_FREES_WHAT_IS_TIED
+        :: biased != UNBIASED -> free_as_stranger(); break
+#else
+        :: biased != UNBIASED -> lock = NOBODY; revoke_bias()
+#endif
+        :: else ->
+          if
+#ifndef BROKEN_FREES_WHAT_IS_CLAIMED
+          :: claim -> /* then asks whether it lives */
+            if
+            :: is_alive -> lock = NOBODY
+            :: else -> free_as_stranger(); break
+            fi
+#else
+          :: claim -> free_as_stranger(); break
+#endif
+          :: else -> free_as_stranger(); break
+          fi
+        fi
+      fi
+    od
+  od
+}
+
 /* Somebody calls mm_reclaim(): frees what the dead had allocated, and tells. */
 proctype janitor() {
 end:
   do
-  :: atomic { holds == THE_DEAD && lock == NOBODY ->
+  :: atomic { holds == THE_DEAD && lock == NOBODY && !(claim && is_alive) ->
       holds = NOBODY;
       state = FREE;
+      count_generation();
       frees++;
       wake++
     }
@@ -495,6 +707,7 @@ init {
     run memory();
     run waiter();
     run reader();
+    run stranger();
     run janitor();
     run checker()
   }

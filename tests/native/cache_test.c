@@ -5,53 +5,9 @@
 #include <unistd.h>
 
 #include "block.h"
-#include "harness.h"
+#include "cached_pool.h"
 #include "shared.h"
 #include "wait.h"
-
-#define SIZE (1u << 20) /* caches hold 16 KiB, and blocks of up to 1 KiB */
-#define CACHE_BYTES (SIZE / 64)
-#define LARGEST 1024u
-
-static mm_pool *pool;
-
-static void open_pool(void) { pool = new_pool(SIZE); }
-
-static void close_pool(void) {
-  CHECK_SOUND(mm__check(pool));
-  destroy_and_detach(pool);
-}
-
-static uint64_t state_of(const mm_allocation *allocation) {
-  const uint64_t mask = (1ull << pool->heap.index_bits) - 1;
-  return mm__load(&pool->heap.table[allocation->id & mask].state);
-}
-
-static int is_cached_by(const mm_allocation *allocation, const mm_pool *by) {
-  return mm__tag(state_of(allocation)) == mm__cached(by->slot);
-}
-
-static mm_pool_stats stats_of(mm_pool *of) {
-  mm_pool_stats stats;
-  CHECK_OK(mm_pool_read_stats(of, &stats));
-  return stats;
-}
-
-/* Leaves `count` blocks in the cache of a participant. */
-static void fill_cache(mm_pool *of, uint64_t size, uint32_t count) {
-  mm_allocation made[256];
-  for (uint32_t at = 0; at < count; at++) made[at] = must_alloc(of, size);
-  for (uint32_t at = 0; at < count; at++) CHECK_OK(mm_free(of, made[at].id));
-  CHECK(is_cached_by(&made[0], of));
-}
-
-static void must_be_empty(void) {
-  mm_allocation whole;
-  CHECK_OK(mm_alloc(pool, SIZE, 0, &whole));
-  CHECK_OK(mm_free(pool, whole.id));
-  CHECK_EQ(stats_of(pool).free_space, SIZE);
-  CHECK_EQ(stats_of(pool).allocations, 0);
-}
 
 /* ---- The own cache ------------------------------------------------------- */
 
@@ -134,19 +90,6 @@ static void a_full_cache_gives_some_up(void) {
   CHECK_OK(mm_free(pool, made[at + 1].id)); /* there is room again */
   CHECK(is_cached_by(&made[at + 1], pool));
   for (at += 2; at < count; at++) CHECK_OK(mm_free(pool, made[at].id));
-  must_be_empty();
-  close_pool();
-}
-
-static void what_was_taken_back_is_not_claimed_for_good(void) {
-  open_pool();
-  fill_cache(pool, 64, 1);
-  const uint32_t record = pool->cache.entries[0];
-  stats_of(pool); /* it is free now */
-  pool->cache.entries[0] = record; /* as if whoever did that had been killed there */
-  bias_slot(pool);
-  CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
-  CHECK_EQ(pool->cache.slot->claim, 0);
   must_be_empty();
   close_pool();
 }
@@ -298,7 +241,7 @@ static void the_caches_of_the_dead_are_free(void) {
     finish_child(start_child(cache_and_die, (void *)way));
     mm_pool *heir = attach_again(pool); /* in the same slot */
     CHECK_EQ(heir->slot, 1);
-    CHECK_EQ(heir->cache.slot->biased, 0);
+    CHECK_EQ(kind_of_bias(heir), MM__NOT_BIASED);
     CHECK_EQ(heir->cache.slot->claim, 0);
     CHECK_EQ(pool->header->heap.taken, 0);
     mm_pool_detach(heir);
@@ -357,69 +300,6 @@ static void what_the_living_claim_is_theirs(void) {
   CHECK_EQ(mm__tag(*state), mm__claimed(other->slot));
   *state -= MM__CLAIMED - MM__CACHED;
   CHECK_EQ(stats_of(pool).allocations, 0);
-  mm_pool_detach(other);
-  close_pool();
-}
-
-static void what_they_take_by_their_bias_is_theirs(void) {
-  open_pool();
-  mm_pool *other = attach_again(pool);
-  fill_cache(other, 100, 4);
-  bias_slot(other);
-  const uint32_t record = other->cache.entries[1];
-  uint64_t *state = &pool->heap.table[record].state;
-  mm__slot *slot = other->cache.slot;
-  slot->claim = record; /* it was stopped there */
-  CHECK_EQ(stats_of(pool).allocations, 1);
-  CHECK_EQ(mm__tag(*state), mm__cached(other->slot));
-  CHECK_EQ(slot->biased, 0);
-  CHECK_SOUND(mm__check(pool));
-  /* It goes on, and makes the block an allocation. */
-  *state += MM__LIVE - mm__tag(*state);
-  other->cache.entries[1] = slot->claim = 0;
-  CHECK_EQ(stats_of(pool).allocations, 1);
-  CHECK_OK(mm_free(pool, mm__generation(*state) << pool->heap.index_bits | record));
-  must_be_empty();
-  mm_pool_detach(other);
-  close_pool();
-}
-
-/* Whoever revokes it may be killed before it is done. */
-static void a_bias_half_revoked_is_revoked_again(void) {
-  open_pool();
-  mm_pool *other = attach_again(pool);
-  fill_cache(other, 100, 4);
-  mm__slot *slot = other->cache.slot;
-  slot->biased = MM__BIAS_REVOKED;
-  const uint64_t taken = pool->header->heap.taken;
-  const mm_allocation made = must_alloc(other, 100); /* by compare-and-swap */
-  CHECK_EQ(pool->header->heap.taken, taken);
-  CHECK_EQ(slot->biased, MM__BIAS_REVOKED);
-  const uint64_t begun = mm__os_now();
-  CHECK_EQ(stats_of(pool).allocations, 1);
-  CHECK(mm__os_join_fences(1) != 1 || mm__os_now() - begun >= 1000000);
-  CHECK_EQ(slot->biased, MM__NOT_BIASED);
-  CHECK_OK(mm_free(other, made.id));
-  mm_pool_detach(other);
-  close_pool();
-}
-
-static void who_allocates_much_is_biased(void) {
-  open_pool();
-  mm_pool *other = attach_again(pool);
-  const uint32_t can = mm__os_join_fences(1) == 1;
-  const mm__slot *slot = pool->cache.slot;
-  for (int round = 0; round < 3; round++) {
-    CHECK_EQ(slot->biased, 0);
-    /* The second time after more of them. */
-    const int count = round == 0 ? 5000 : 300000;
-    for (int at = 0; at < count; at++) CHECK_OK(mm_free(pool, must_alloc(pool, 64).id));
-    CHECK_EQ(slot->biased, can);
-    CHECK_EQ(slot->claim, 0);
-    stats_of(pool); /* nobody takes one's own away */
-    CHECK_EQ(slot->biased, can);
-    CHECK_EQ(stats_of(other).allocations, 0);
-  }
   mm_pool_detach(other);
   close_pool();
 }
@@ -624,69 +504,6 @@ static void of_two_that_free_one_succeeds(void) {
   close_pool();
 }
 
-/* ---- A bias beside sweeps ------------------------------------------------------ */
-
-typedef struct claimer {
-  pthread_t thread;
-  mm_pool *pool;
-  uint32_t mark;
-  uint32_t ends;
-  uint64_t biased; /* how often it was */
-} claimer;
-
-/* Whoever has a block writes to it: it must be the only one. */
-static void mark(const mm_pool *of, const mm_allocation *made, uint32_t mark) {
-  uint32_t *place = (uint32_t *)(void *)(of->data + made->offset);
-  mm__store(place, mark);
-  for (volatile int pause = 0; pause < 20; pause = pause + 1) continue;
-  CHECK_EQ(mm__load(place), mark);
-}
-
-/* Takes the block from its cache again and again, biased as soon as it can be. */
-static void *claim_by_bias(void *argument) {
-  claimer *self = argument;
-  while (!mm__load_acquire(&self->ends)) {
-    self->pool->cache.until_bias = 0;
-    mm_allocation made;
-    const int status = mm_alloc(self->pool, 64, 0, &made);
-    if (status == MM_E_NO_ROOM) continue; /* the other has it all */
-    CHECK_OK(status);
-    mark(self->pool, &made, self->mark);
-    self->biased += mm__load(&self->pool->cache.slot->biased);
-    CHECK_OK(mm_free(self->pool, made.id));
-  }
-  return NULL;
-}
-
-/* All of the pool is one's or another's, to the last block. */
-static void a_block_goes_to_one_whoever_is_biased(void) {
-  open_pool();
-  claimer claimers[2];
-  for (uint32_t at = 0; at < 2; at++) {
-    claimers[at] = (claimer){.pool = attach_again(pool), .mark = at + 1};
-    CHECK(pthread_create(&claimers[at].thread, NULL, claim_by_bias, &claimers[at]) == 0);
-  }
-  uint32_t taken = 0;
-  for (const uint64_t begun = now_ms(); taken < 300 || now_ms() - begun < 300;) {
-    mm_allocation made;
-    const int status = mm_alloc(pool, SIZE - 64, 0, &made);
-    CHECK(status == MM_OK || status == MM_E_NO_ROOM);
-    if (status != MM_OK) continue;
-    mark(pool, &made, 3);
-    CHECK_OK(mm_free(pool, made.id));
-    if (++taken % 50 == 0) CHECK_SOUND(mm__check(pool));
-    CHECK(now_ms() - begun < 60000);
-  }
-  for (uint32_t at = 0; at < 2; at++) {
-    mm__store_release(&claimers[at].ends, 1u);
-    CHECK(pthread_join(claimers[at].thread, NULL) == 0);
-    CHECK(claimers[at].biased != 0 || mm__os_join_fences(1) != 1);
-    mm_pool_detach(claimers[at].pool);
-  }
-  must_be_empty();
-  close_pool();
-}
-
 int main(int argc, char **argv) {
   harness_begin(argc, argv);
   test_case("cache: a freed block is used again without the lock",
@@ -696,8 +513,6 @@ int main(int argc, char **argv) {
             every_size_comes_back_as_it_was_asked_for);
   test_case("cache: it holds its share and no more", a_cache_holds_its_share_and_no_more);
   test_case("cache: when it is full it gives some up", a_full_cache_gives_some_up);
-  test_case("cache: what was taken back is not claimed for good",
-            what_was_taken_back_is_not_claimed_for_good);
   test_case("cache: a spoilt block stays until the lock is to be had",
             a_spoilt_block_stays_until_the_lock_is_to_be_had);
   test_case("cache: only who allocates often gets more at once",
@@ -712,11 +527,6 @@ int main(int argc, char **argv) {
   test_case("cache: an heir may fail", an_heir_may_fail);
   test_case("cache: an heir may be too late", an_heir_may_be_too_late);
   test_case("cache: what the living claim is theirs", what_the_living_claim_is_theirs);
-  test_case("cache: what they take by their bias is theirs",
-            what_they_take_by_their_bias_is_theirs);
-  test_case("cache: a bias half revoked is revoked again",
-            a_bias_half_revoked_is_revoked_again);
-  test_case("cache: who allocates much is biased", who_allocates_much_is_biased);
   test_case("cache: a child does not inherit it", a_child_does_not_inherit_the_cache);
   test_case("cache: nothing is cached while somebody waits",
             nothing_is_cached_while_somebody_waits);
@@ -725,7 +535,5 @@ int main(int argc, char **argv) {
   test_case_timed("cache: a freer may die before it looks", a_freer_may_die_before_it_looks);
   test_case_timed("cache: a freer may die before it looks, and have an heir", and_have_an_heir);
   test_case("cache: of two that free one succeeds", of_two_that_free_one_succeeds);
-  test_case("cache: a block goes to one, whoever is biased",
-            a_block_goes_to_one_whoever_is_biased);
   return harness_end();
 }

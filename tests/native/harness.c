@@ -185,7 +185,9 @@ mm_pool *attach_again(mm_pool *pool) {
 int bias_slot(mm_pool *pool) {
   if (mm__os_join_fences(1) != 1) return 0;
   CHECK_OK(mm__lock(pool, 0));
-  mm__store(&pool->cache.slot->biased, MM__BIASED);
+  uint32_t *biased = &pool->cache.slot->biased;
+  CHECK_EQ(mm__load(biased) & MM__BIAS_MASK, MM__NOT_BIASED);
+  mm__store(biased, mm__load(biased) + MM__BIASED);
   mm__unlock(pool);
   return 1;
 }

@@ -169,6 +169,8 @@ int main(int argc, char **argv) {
                                         "wait show and withdraw", "alloc spent",
                                         "cached alloc of a swept block",
                                         "cached free into a full cache",
+                                        "tied free into a full cache",
+                                        "free of what is tied to another",
                                         "alloc from all caches", "adopt", "resize",
                                         "trim",
                                         "free beside what was trimmed"};

@@ -229,10 +229,11 @@ static void warm_two(scene *scene, mm_pool *pool) {
   cache(pool, 200, 2);
 }
 
-/* All of a cache: nothing more goes into it. */
+/* Nothing more goes into it until some of it is given up. */
 static void warm_full(scene *scene, mm_pool *pool) {
   (void)scene;
-  cache(pool, 256, 16);
+  cache(pool, 256, 8);
+  pool->cache.room = 0;
 }
 
 /* It has missed often enough to take several at once, but has none. */
@@ -307,6 +308,62 @@ static void prepare_cached_by_all(scene *scene) {
   cache(other, 256, 3);
   CHECK(bias_slot(other));
   finish_child(start_child(die_with_cache, scene));
+}
+
+/* As if the participant in the slot had made it while that was biased. */
+static void tie(const scene *scene, const mm_allocation *made, uint32_t slot) {
+  uint64_t *state = &scene->pool->heap.table[made->id & ((1u << scene->pool->heap.index_bits) - 1)].state;
+  *state += mm__tied(slot) - MM__LIVE;
+}
+
+/* Tied to the child's slot. */
+static void prepare_tied_free(scene *scene) {
+  prepare_small_free(scene);
+  tie(scene, &scene->going[0], 1);
+}
+
+/* Tied to another's slot, which is biased. */
+static void prepare_free_of_others(scene *scene) {
+  prepare_small_free(scene);
+  mm_pool *other = attach_again(scene->pool);
+  scene->others[scene->others_count++] = other;
+  tie(scene, &scene->going[0], other->slot);
+  tie(scene, &scene->kept[1], other->slot);
+  CHECK(bias_slot(other));
+}
+
+/* Tied to the slot of one who was killed while about to free it. */
+static void die_with_claim(void *argument) {
+  scene *scene = argument;
+  mm_pool *pool = attach_again(scene->pool);
+  CHECK(bias_slot(pool));
+  pool->cache.slot->claim = (uint32_t)scene->going[0].id & ((1u << pool->heap.index_bits) - 1);
+  _Exit(0);
+}
+
+static void prepare_free_of_the_dead(scene *scene) {
+  prepare_small_free(scene);
+  mm_pool *first = attach_again(scene->pool);
+  finish_child(start_child(die_with_claim, scene));
+  tie(scene, &scene->going[0], first->slot + 1);
+  mm_pool_detach(first); /* the child takes its slot, not the dead one's */
+}
+
+static void prepare_adopt_of_others(scene *scene) {
+  prepare_free_of_others(scene);
+  scene->kept[scene->kept_count++] = scene->going[--scene->going_count];
+  fill_tagged(scene->pool, &scene->kept[scene->kept_count - 1]);
+}
+
+static void warm_full_and_biased(scene *scene, mm_pool *pool) {
+  warm_full(scene, pool);
+  CHECK(bias_slot(pool));
+}
+
+static void prepare_waiter_before_tied_free(scene *scene) {
+  prepare_small_free(scene);
+  make_waiter(scene, CACHED_POOL);
+  tie(scene, &scene->going[0], 2);
 }
 
 static void prepare_whole_from_caches(scene *scene) {
@@ -636,6 +693,20 @@ const scenario scenarios[] = {
     {"cached free into a full cache", CACHED_POOL, prepare_small_free, act_free, NULL,
      SCENE_ATTACHED, 0, warm_full},
     {"cached free beside a waiter", CACHED_POOL, prepare_waiter_before_free, act_free, NULL,
+     SCENE_ATTACHED, 0, NULL},
+    {"tied free", CACHED_POOL, prepare_tied_free, act_free, NULL, SCENE_ATTACHED, 0,
+     warm_biased},
+    {"tied free without a bias", CACHED_POOL, prepare_tied_free, act_free, NULL, SCENE_ATTACHED,
+     0, warm_one},
+    {"tied free into a full cache", CACHED_POOL, prepare_tied_free, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_full_and_biased},
+    {"tied free beside a waiter", CACHED_POOL, prepare_waiter_before_tied_free, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_biased},
+    {"free of what is tied to another", CACHED_POOL, prepare_free_of_others, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_two},
+    {"free of what is tied to the dead", CACHED_POOL, prepare_free_of_the_dead, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_two},
+    {"adopt what is tied to another", CACHED_POOL, prepare_adopt_of_others, act_adopt, NULL,
      SCENE_ATTACHED, 0, NULL},
     {"alloc from all caches", CACHED_POOL, prepare_whole_from_caches, act_alloc, NULL,
      SCENE_ATTACHED, 0, warm_full},
