@@ -40,6 +40,7 @@ const portable_tests = [_][]const u8{
     "heap_test.c",
     "index_test.c",
     "manifest_test.c",
+    "offers_test.c",
     "park_test.c",
     "races_test.c",
     "rebuild_test.c",

@@ -59,12 +59,14 @@ void mm__bias_seek(mm_pool *pool) {
 
 /* ---- For others ---------------------------------------------------------- */
 
+int mm__bias_has(const mm_pool *pool, uint32_t slot) {
+  return kind_of(mm__load_acquire(&pool->slots[slot].biased)) != MM__NOT_BIASED;
+}
+
 int mm__bias_any(const mm_pool *pool) {
   const uint32_t limit = mm__participant_limit(pool);
   for (uint32_t slot = 0; slot < limit; slot++)
-    if (slot != pool->slot &&
-        kind_of(mm__load_acquire(&pool->slots[slot].biased)) != MM__NOT_BIASED)
-      return 1;
+    if (slot != pool->slot && mm__bias_has(pool, slot)) return 1;
   return 0;
 }
 
@@ -103,8 +105,7 @@ static int untie(mm_pool *pool, uint64_t id, mm__slot **in_the_way) {
     return UNTIED;
   if (slot < mm__participant_limit(pool)) {
     mm__slot *other = *in_the_way = &pool->slots[slot];
-    if (kind_of(mm__load_acquire(&other->biased)) != MM__NOT_BIASED)
-      return IS_BIASED;
+    if (mm__bias_has(pool, slot)) return IS_BIASED;
     /* It may have seen the bias before that was revoked. */
     if (mm__load_acquire(&other->claim) == record &&
         mm__participant_is_alive(pool, slot))

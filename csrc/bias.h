@@ -42,6 +42,9 @@
  * lock. */
 void mm__bias_seek(mm_pool *pool);
 
+/* 1 if blocks of that slot are its participant's alone. Under the lock. */
+int mm__bias_has(const mm_pool *pool, uint32_t slot);
+
 /* 1 if another's slot is not to be touched: revoke that, and try again. Under the
  * lock. */
 int mm__bias_any(const mm_pool *pool);

@@ -5,97 +5,14 @@
 #include <string.h>
 
 #include "bias.h"
+#include "bins.h"
 #include "block.h"
 #include "geometry.h"
-#include "participants.h"
+#include "offers.h"
 #include "wait.h"
 
 #define BATCH_MAX 32u
 #define TRIM 64u /* blocks given up at a time */
-
-#define NO_CHUNK UINT16_MAX
-
-/* ---- Bins -------------------------------------------------------------- */
-
-static inline uint32_t width_shift(uint32_t granules) {
-  return 26u - (uint32_t)__builtin_clz(granules); /* log2 - 5 */
-}
-
-static inline uint32_t bin_of(uint32_t granules) {
-  if (mm__likely(granules < 64)) return granules;
-  const uint32_t shift = width_shift(granules);
-  return (shift << 5) + (granules >> shift);
-}
-
-/* The largest size of the bin in which `granules` lie: what each of its blocks
- * counts as. */
-static inline uint32_t weight_of(uint32_t granules) {
-  if (mm__likely(granules < 64)) return granules;
-  return granules | ((1u << width_shift(granules)) - 1);
-}
-
-/* ---- Chunks ------------------------------------------------------------ */
-
-static uint16_t chunk_at(const mm__cache *cache, const uint32_t *base) {
-  return (uint16_t)((uint64_t)(base - cache->entries) / MM__CACHE_CHUNK);
-}
-
-static void stand_on(mm__cache *cache, mm__bin *bin, uint16_t chunk) {
-  bin->base = cache->entries + (uint32_t)chunk * MM__CACHE_CHUNK;
-  bin->end = bin->base + MM__CACHE_CHUNK;
-}
-
-/* Commits one more page of entries; 0 where there is none. */
-static int commit_page(mm_pool *pool) {
-  mm__cache *cache = &pool->cache;
-  const uint32_t page = pool->geometry.page_size;
-  const uint32_t entries = cache->chunks * MM__CACHE_CHUNK;
-  if (entries >= pool->geometry.cache_entries) return 0;
-  const uint64_t offset =
-      pool->geometry.caches_offset +
-      pool->slot * mm__geometry_cache_size(&pool->geometry) +
-      (uint64_t)entries * sizeof(uint32_t);
-  if (!mm__participant_has_file(pool) ||
-      mm__os_commit(pool->file, offset, page) != 0)
-    return 0;
-  cache->chunks += page / (uint32_t)sizeof(uint32_t) / MM__CACHE_CHUNK;
-  mm__store_release(&cache->slot->cache_committed,
-                    cache->chunks * MM__CACHE_CHUNK);
-  return 1;
-}
-
-/* Puts an empty chunk on top of a bin that is full; 0 where there is none. */
-static int ascend(mm_pool *pool, mm__bin *bin) {
-  mm__cache *cache = &pool->cache;
-  uint16_t chunk;
-  if (cache->spare_count != 0) {
-    chunk = cache->spare[--cache->spare_count];
-  } else {
-    if (cache->fresh == pool->geometry.cache_entries / MM__CACHE_CHUNK ||
-        (cache->fresh == cache->chunks && !commit_page(pool)))
-      return 0;
-    chunk = (uint16_t)cache->fresh++;
-    mm__store_release(&cache->slot->cache_used,
-                      cache->fresh * MM__CACHE_CHUNK);
-  }
-  cache->below[chunk] = bin->top != NULL ? chunk_at(cache, bin->base) : NO_CHUNK;
-  stand_on(cache, bin, chunk);
-  bin->top = bin->base;
-  return 1;
-}
-
-/* Takes the empty chunk off the top of a bin; 0 if the bin is empty now. */
-static int descend(mm_pool *pool, mm__bin *bin) {
-  mm__cache *cache = &pool->cache;
-  if (bin->top == NULL) return 0;
-  const uint16_t chunk = chunk_at(cache, bin->base);
-  const uint16_t below = cache->below[chunk];
-  if (below == NO_CHUNK) return 0; /* kept for the next one */
-  cache->spare[cache->spare_count++] = chunk;
-  stand_on(cache, bin, below);
-  bin->top = bin->end;
-  return 1;
-}
 
 /* ---- The claim --------------------------------------------------------- */
 
@@ -121,8 +38,8 @@ int mm__cache_alloc(mm_pool *pool, uint64_t size, uint64_t granules,
   mm__cache *cache = &pool->cache;
   const mm__heap *heap = &pool->heap;
   if (mm__unlikely(granules > cache->largest)) return MM__MISS;
-  const uint32_t weight = weight_of((uint32_t)granules);
-  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
+  const uint32_t weight = mm__bin_weight_of((uint32_t)granules);
+  mm__bin *bin = &cache->bins[mm__bin_of((uint32_t)granules)];
   uint32_t *entry = bin->top;
   if (mm__unlikely(entry == bin->base)) return MM__MISS;
   const uint32_t record = mm__load(--entry);
@@ -192,23 +109,19 @@ int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
   mm__cache *cache = &pool->cache;
   if (granules > cache->largest) return MM__MISS;
   if (cache->until_bias == 0) mm__bias_seek(pool);
-  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
-  while (bin->top != bin->base || descend(pool, bin)) {
+  mm__bin *bin = &cache->bins[mm__bin_of((uint32_t)granules)];
+  while (bin->top != bin->base || mm__bin_descend(pool, bin)) {
     if (mm__cache_alloc(pool, size, granules, type, allocation) == MM_OK)
       return MM_OK;
     end_claim(cache->slot);
-    if (!drop(pool, bin, weight_of((uint32_t)granules))) return MM__MISS;
+    if (!drop(pool, bin, mm__bin_weight_of((uint32_t)granules))) return MM__MISS;
   }
   return MM__MISS;
 }
 
 /* ---- Freeing ------------------------------------------------------------ */
 
-/* Takes the uppermost entry off a bin, and gives its block, if it is still in the
- * cache, back to the heap. Under the lock. MM_OK or MM_E_CORRUPT. */
-static int give_up(mm_pool *pool, mm__bin *bin, uint32_t weight) {
-  uint32_t *entry = --bin->top;
-  pool->cache.room += weight;
+int mm__cache_give_up(mm_pool *pool, uint32_t *entry) {
   const uint32_t record = mm__load(entry);
   if (record != 0 && mm__is_record(&pool->heap, record)) {
     const uint64_t state = mm__load(&pool->heap.table[record].state);
@@ -220,12 +133,18 @@ static int give_up(mm_pool *pool, mm__bin *bin, uint32_t weight) {
   return MM_OK;
 }
 
+/* Takes the uppermost entry off a bin. MM_OK or MM_E_CORRUPT. */
+static int give_up_top(mm_pool *pool, mm__bin *bin, uint32_t weight) {
+  pool->cache.room += weight;
+  return mm__cache_give_up(pool, --bin->top);
+}
+
 /* Somebody began to wait while a block went into the cache: takes it out again,
  * for them. MM_OK. */
 static __attribute__((noinline)) int free_for_waiters(mm_pool *pool, mm__bin *bin,
                                                       uint32_t weight) {
   if (mm__lock(pool, MM__LOCK_PATIENCE_MS) != MM_OK) return MM_OK; /* they look here */
-  give_up(pool, bin, weight);
+  give_up_top(pool, bin, weight);
   /* Also if a sweep was faster: whoever swept for figures tells nobody. */
   const uint32_t to_wake = mm__wait_freed(pool);
   mm__unlock(pool);
@@ -259,8 +178,8 @@ int mm__cache_free(mm_pool *pool, uint64_t id) {
   const uint32_t granules = mm__load(&block->granules);
   if (mm__unlikely(granules - 1u >= cache->largest)) return MM__MISS; /* 0, too */
 
-  const uint32_t weight = weight_of(granules);
-  mm__bin *bin = &cache->bins[bin_of(granules)];
+  const uint32_t weight = mm__bin_weight_of(granules);
+  mm__bin *bin = &cache->bins[mm__bin_of(granules)];
   uint32_t *entry = bin->top;
   if (mm__unlikely(weight > cache->room || entry == bin->end)) return MM__MISS;
   mm__store(entry, record); /* first: whoever takes over looks there */
@@ -292,9 +211,9 @@ int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
   if (!mm__is_live(mm__load_acquire(&block->state))) return MM__MISS;
   const uint32_t granules = mm__load(&block->granules);
   if (granules - 1u >= cache->largest) return MM__MISS;
-  mm__bin *bin = &cache->bins[bin_of(granules)];
-  if (weight_of(granules) > cache->room ||
-      (bin->top == bin->end && !ascend(pool, bin))) {
+  mm__bin *bin = &cache->bins[mm__bin_of(granules)];
+  if (mm__bin_weight_of(granules) > cache->room ||
+      (bin->top == bin->end && !mm__bin_ascend(pool, bin))) {
     cache->is_full = 1;
     return MM__MISS;
   }
@@ -306,13 +225,14 @@ int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
 void mm__cache_refill(mm_pool *pool, uint64_t granules) {
   mm__cache *cache = &pool->cache;
   if (granules > cache->largest || mm__wait_any(pool)) return;
-  const uint32_t weight = weight_of((uint32_t)granules);
-  mm__bin *bin = &cache->bins[bin_of((uint32_t)granules)];
-  uint8_t *batch = &cache->batch[bin_of((uint32_t)granules)];
+  const uint32_t weight = mm__bin_weight_of((uint32_t)granules);
+  mm__bin *bin = &cache->bins[mm__bin_of((uint32_t)granules)];
+  uint8_t *batch = &cache->batch[mm__bin_of((uint32_t)granules)];
   const uint32_t count = *batch;
   *batch = (uint8_t)(count == 0 ? 1 : count < BATCH_MAX ? 2 * count : BATCH_MAX);
+  if (mm__offers_take(pool, mm__bin_of((uint32_t)granules), count) != 0) return;
   for (uint32_t k = 0; k < count && weight <= cache->room / 4; k++) {
-    if (bin->top == bin->end && !ascend(pool, bin)) return;
+    if (bin->top == bin->end && !mm__bin_ascend(pool, bin)) return;
     if (mm__heap_take(&pool->heap, granules, cache->cached, bin->top) != MM_OK)
       return; /* no room; or what is wrong shows when it is needed */
     bin->top++;
@@ -324,13 +244,25 @@ void mm__cache_refill(mm_pool *pool, uint64_t granules) {
 static int empty_bin(mm_pool *pool, uint32_t number, uint32_t count) {
   mm__cache *cache = &pool->cache;
   mm__bin *bin = &cache->bins[number];
-  const uint32_t weight =
-      number < 64 ? number
-                  : weight_of((32 + (number & 31)) << ((number >> 5) - 1));
+  const uint32_t weight = mm__bin_weight(number);
   cache->batch[number] = 0;
-  while (count > 0 && (bin->top != bin->base || descend(pool, bin))) {
+  while (count > 0 && (bin->top != bin->base || mm__bin_descend(pool, bin))) {
     if (mm__load(bin->top - 1) != 0) count--;
-    if (give_up(pool, bin, weight) != MM_OK) return MM_E_CORRUPT;
+    if (give_up_top(pool, bin, weight) != MM_OK) return MM_E_CORRUPT;
+  }
+  return MM_OK;
+}
+
+/* Offers some chunks of one bin, or frees as many blocks. MM_OK or MM_E_CORRUPT. */
+static int relieve_bin(mm_pool *pool, uint32_t number) {
+  mm__bin *bin = &pool->cache.bins[number];
+  for (uint32_t chunks = 0; chunks < TRIM / MM__CACHE_CHUNK; chunks++) {
+    if (bin->top == bin->base && !mm__bin_descend(pool, bin)) break;
+    if (mm__offers_make(pool, number)) continue;
+    if (mm__offers_withdraw(pool) != MM_OK) return MM_E_CORRUPT;
+    if (mm__offers_make(pool, number)) continue;
+    const int status = empty_bin(pool, number, MM__CACHE_CHUNK);
+    if (status != MM_OK) return status;
   }
   return MM_OK;
 }
@@ -339,12 +271,13 @@ int mm__cache_trim(mm_pool *pool) {
   mm__cache *cache = &pool->cache;
   if (!cache->is_full) return MM_OK;
   cache->is_full = 0;
+  mm__offers_collect(pool);
   for (uint32_t tried = 0; tried < MM__CACHE_BINS; tried++) {
     cache->victim = cache->victim + 1 < MM__CACHE_BINS ? cache->victim + 1 : 0;
     const mm__bin *bin = &cache->bins[cache->victim];
     if (bin->top == NULL) continue;
     const uint32_t room = cache->room;
-    const int status = empty_bin(pool, cache->victim, TRIM);
+    const int status = relieve_bin(pool, cache->victim);
     if (status != MM_OK || cache->room != room) return status;
   }
   return MM_OK;
@@ -373,7 +306,8 @@ void mm__cache_open(mm_pool *pool) {
                   MM__CACHE_CHUNK;
   cache->cached = mm__cached(pool->slot);
   cache->tied = pool->heap.tied = mm__tied(pool->slot);
-  cache->room = geometry->cache_granules;
+  cache->offered_room = mm__offers_room(geometry->cache_granules);
+  cache->room = geometry->cache_granules - cache->offered_room;
   cache->largest = geometry->cache_granules / 16;
   if (cache->largest > MM__CACHE_GRANULES_MAX)
     cache->largest = MM__CACHE_GRANULES_MAX;
@@ -387,6 +321,8 @@ int mm__cache_is_empty(const mm_pool *pool) {
 }
 
 int mm__cache_close(mm_pool *pool) {
+  while (pool->cache.offered_count != 0)
+    if (mm__offers_withdraw(pool) != MM_OK) return MM_E_CORRUPT;
   for (uint32_t bin = 0; bin < MM__CACHE_BINS; bin++) {
     if (pool->cache.bins[bin].top == NULL) continue;
     const int status = empty_bin(pool, bin, UINT32_MAX);

@@ -33,6 +33,14 @@
 #define MM__CACHE_BINS 161u
 #define MM__CACHE_CHUNKS_MAX 1024u
 
+#define MM__OFFERED_MAX 64u /* chunks of one participant */
+
+/* A chunk that is offered to others. */
+typedef struct mm__offered {
+  uint16_t chunk;
+  uint32_t weight; /* granules of its blocks */
+} mm__offered;
+
 /* A stack of entries, in chunks. */
 typedef struct mm__bin {
   uint32_t *top;  /* the first entry above what it holds; NULL: it never held any */
@@ -57,6 +65,10 @@ typedef struct mm__cache {
   uint8_t is_full;   /* a block was turned away */
   uint8_t is_worth_a_wait; /* that the slot be biased */
   mm__bin bins[MM__CACHE_BINS];
+  mm__offered offered[MM__OFFERED_MAX]; /* a ring: see offers.h */
+  uint32_t offered_first;
+  uint32_t offered_count;
+  uint32_t offered_room; /* granules that may still be offered */
   uint8_t batch[MM__CACHE_BINS];         /* how many to take at the next miss */
   uint16_t below[MM__CACHE_CHUNKS_MAX];  /* the next lower chunk of the same bin */
   uint16_t spare[MM__CACHE_CHUNKS_MAX];  /* chunks below `fresh` that hold nothing */
@@ -85,9 +97,21 @@ int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id);
  * the more the oftener that happens. Under the lock. */
 void mm__cache_refill(mm_pool *pool, uint64_t granules);
 
-/* After a block that the cache had no room for: gives up some. Under the lock.
+/* After a block that the cache had no room for: offers or gives up some. Under the lock.
  * MM_OK or MM_E_CORRUPT. */
 int mm__cache_trim(mm_pool *pool);
+
+/* A slot's entries, the numbers read once and checked. */
+typedef struct mm__entries {
+  uint32_t *first;
+  uint32_t count;
+} mm__entries;
+
+mm__entries mm__cache_entries(const mm_pool *pool, uint32_t slot);
+
+/* Clears an entry of the own cache, its block, if it is still there, going back to
+ * the heap. Under the lock. MM_OK or MM_E_CORRUPT. */
+int mm__cache_give_up(mm_pool *pool, uint32_t *entry);
 
 /* Frees a block of a cache if it has that state, and recovers if the heap turns
  * out to contradict itself. Under the lock. MM_OK, MM_E_STALE or MM_E_CORRUPT. */

@@ -195,6 +195,8 @@ typedef struct mm__slot {
  * knows. */
 
 #define MM__CACHE_CHUNK 16u /* entries: a cache line */
+#define MM__OFFERS 128u     /* chunks that are offered at a time: see offers.h */
+#define MM__OFFERED_BINS 3u /* words of 64 bins */
 
 /* ---- Header ------------------------------------------------------------ */
 
@@ -254,6 +256,10 @@ typedef struct mm__header {
                         waited; ns, monotonic clock */
   mm__heap_shared heap;                /* see heap.h */
   uint64_t waiting[MM__WAIT_WORDS];    /* [lock] derived: bit per slot with a ticket */
+  uint64_t offered_bins[MM__OFFERED_BINS]; /* [lock] hints: bit per bin that stands in
+                                          `offers` */
+  uint32_t offers[MM__OFFERS];         /* [lock] hints: see offers.h; 0: none */
+  uint32_t offers_made;                /* [lock] how many were, ever: where the next goes */
   _Alignas(64) uint64_t next_ticket;   /* [any] raised by whoever takes one */
 } mm__header;
 

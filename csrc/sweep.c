@@ -9,13 +9,7 @@
 #include "participants.h"
 #include "wait.h"
 
-/* A slot's entries, the numbers read once and checked. */
-typedef struct entries {
-  uint32_t *first;
-  uint32_t count;
-} entries;
-
-static entries entries_of(const mm_pool *pool, uint32_t slot) {
+mm__entries mm__cache_entries(const mm_pool *pool, uint32_t slot) {
   const mm__geometry *geometry = &pool->geometry;
   uint32_t count = mm__load_acquire(&pool->slots[slot].cache_used);
   const uint32_t committed = mm__load(&pool->slots[slot].cache_committed);
@@ -23,7 +17,7 @@ static entries entries_of(const mm_pool *pool, uint32_t slot) {
   if (count > geometry->cache_entries) count = geometry->cache_entries;
   uint8_t *base = (uint8_t *)pool->header + geometry->caches_offset +
                   slot * mm__geometry_cache_size(geometry);
-  return (entries){.first = (uint32_t *)(void *)base, .count = count};
+  return (mm__entries){.first = (uint32_t *)(void *)base, .count = count};
 }
 
 int mm__cache_release(mm_pool *pool, uint32_t record, uint64_t state) {
@@ -53,7 +47,7 @@ static uint64_t state_of(const mm_pool *pool, uint32_t record) {
 
 static int sweep_slot(mm_pool *pool, uint32_t slot, int known,
                       uint64_t *released) {
-  const entries all = entries_of(pool, slot);
+  const mm__entries all = mm__cache_entries(pool, slot);
   if (all.count == 0) return MM_OK;
   /* It may have seen the bias before that was revoked. */
   const uint32_t claim =
@@ -125,7 +119,7 @@ int mm__cache_any(const mm_pool *pool) {
   if (pool->geometry.cache_entries == 0) return 0;
   const uint32_t limit = mm__participant_limit(pool);
   for (uint32_t slot = 0; slot < limit; slot++) {
-    const entries all = entries_of(pool, slot);
+    const mm__entries all = mm__cache_entries(pool, slot);
     for (uint32_t at = 0; at < all.count; at++)
       if (mm__load(&all.first[at]) != 0) return 1;
   }
@@ -135,7 +129,7 @@ int mm__cache_any(const mm_pool *pool) {
 /* ---- Checking ---------------------------------------------------------- */
 
 static int stands_in(const mm_pool *pool, uint32_t slot, uint32_t record) {
-  const entries all = entries_of(pool, slot);
+  const mm__entries all = mm__cache_entries(pool, slot);
   for (uint32_t at = 0; at < all.count; at++)
     if (mm__load(&all.first[at]) == record) return 1;
   return 0;
@@ -149,7 +143,7 @@ const char *mm__cache_check(mm_pool *pool) {
   uint16_t *seen = calloc(heap->limit, sizeof *seen);
   if (seen == NULL) return "there is no memory for the check";
   for (uint32_t slot = 0; slot < slots; slot++) {
-    const entries all = entries_of(pool, slot);
+    const mm__entries all = mm__cache_entries(pool, slot);
     for (uint32_t at = 0; at < all.count; at++) {
       const uint32_t record = mm__load(&all.first[at]);
       if (mm__is_record(heap, record)) seen[record] = (uint16_t)(slot + 1);

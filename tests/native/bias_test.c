@@ -330,6 +330,23 @@ static void *revoke_all(void *argument) {
   return NULL;
 }
 
+/* Also one that somebody else began: who finishes it may have been killed. */
+static void none_is_over_before_its_fence(void) {
+  if (can_be_biased() == MM__NOT_BIASED) test_skip("the fence takes no time here");
+  open_for_two();
+  uint32_t *biased = &other->cache.slot->biased;
+  for (uint32_t kind = MM__BIASED; kind <= MM__BIAS_REVOKED; kind++) {
+    mm__store(biased, kind);
+    const uint64_t begun = mm__os_now();
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, revoke_all, pool) == 0);
+    while ((mm__load(biased) & MM__BIAS_MASK) != MM__NOT_BIASED) continue;
+    CHECK(mm__os_now() - begun >= 1000000);
+    CHECK(pthread_join(thread, NULL) == 0);
+  }
+  close_for_two();
+}
+
 /* Whoever comes late from the fence leaves what others have begun since. */
 static void each_ends_its_own_revocation(void) {
   if (can_be_biased() == MM__NOT_BIASED) test_skip("the fence takes no time here");
@@ -524,6 +541,7 @@ int main(int argc, char **argv) {
   test_case("bias: what the dead were about to free is there",
             what_the_dead_were_about_to_free_is_there);
   test_case("bias: half revoked, it is revoked again", a_bias_half_revoked_is_revoked_again);
+  test_case("bias: none is over before its fence", none_is_over_before_its_fence);
   test_case("bias: each ends its own revocation", each_ends_its_own_revocation);
   test_case("bias: nobody waits for the fence", nobody_waits_for_the_fence);
   test_case("bias: of two that free one succeeds", of_two_that_free_one_succeeds);

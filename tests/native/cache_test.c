@@ -154,10 +154,10 @@ static void what_is_cached_is_free(void) {
   const mm_allocation kept = must_alloc(pool, 100);
   for (int round = 0; round < 3; round++) {
     fill_cache(pool, 64, 20);
-    fill_cache(other, 500, 20);
+    fill_cache(other, 500, 8);
     CHECK_EQ(stats_of(other).free_space, SIZE - 128);
     CHECK_EQ(stats_of(pool).allocations, 1);
-    fill_cache(other, 200, 20);
+    fill_cache(other, 200, 10);
     uint64_t sizes[64], cursor = 0, sum = 0;
     size_t count;
     do {

@@ -171,6 +171,8 @@ int main(int argc, char **argv) {
                                         "cached free into a full cache",
                                         "tied free into a full cache",
                                         "free of what is tied to another",
+                                        "cached free that withdraws",
+                                        "alloc that takes what is offered",
                                         "alloc from all caches", "adopt", "resize",
                                         "trim",
                                         "free beside what was trimmed"};

@@ -7,7 +7,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "bins.h"
 #include "block.h"
+#include "offers.h"
 #include "shared.h"
 
 #define SMALL_POOL 65536u
@@ -233,7 +235,31 @@ static void warm_two(scene *scene, mm_pool *pool) {
 static void warm_full(scene *scene, mm_pool *pool) {
   (void)scene;
   cache(pool, 256, 8);
-  pool->cache.room = 0;
+  pool->cache.room = pool->cache.offered_room = 0;
+}
+
+/* The same, but it may offer some. */
+static void warm_full_to_offer(scene *scene, mm_pool *pool) {
+  warm_full(scene, pool);
+  pool->cache.offered_room = 64;
+}
+
+/* The same, but it has offered enough already. */
+static void warm_full_and_offered(scene *scene, mm_pool *pool) {
+  (void)scene;
+  pool->cache.offered_room = 64;
+  cache(pool, 200, 6);
+  CHECK_OK(mm__lock(pool, 0));
+  CHECK(mm__offers_make(pool, mm__bin_of(4)));
+  mm__unlock(pool);
+  cache(pool, 128, 6);
+  pool->cache.room = pool->cache.offered_room = 0;
+}
+
+/* It lacks blocks that others offer. */
+static void warm_to_take(scene *scene, mm_pool *pool) {
+  (void)scene;
+  pool->cache.batch[mm__bin_of(4)] = 6;
 }
 
 /* It has missed often enough to take several at once, but has none. */
@@ -364,6 +390,23 @@ static void prepare_waiter_before_tied_free(scene *scene) {
   prepare_small_free(scene);
   make_waiter(scene, CACHED_POOL);
   tie(scene, &scene->going[0], 2);
+}
+
+/* Another one offers blocks, the dead as well. */
+static void die_offering(void *argument) {
+  scene *scene = argument;
+  mm_pool *pool = attach_again(scene->pool);
+  warm_full_and_offered(scene, pool);
+  _Exit(0);
+}
+
+static void prepare_offered(scene *scene) {
+  prepare_small_alloc(scene);
+  mm_pool *other = attach_again(scene->pool);
+  scene->others[scene->others_count++] = other;
+  warm_full_and_offered(scene, other);
+  finish_child(start_child(die_offering, scene));
+  CHECK_EQ(scene->pool->header->offers_made, 2);
 }
 
 static void prepare_whole_from_caches(scene *scene) {
@@ -694,6 +737,14 @@ const scenario scenarios[] = {
      SCENE_ATTACHED, 0, warm_full},
     {"cached free beside a waiter", CACHED_POOL, prepare_waiter_before_free, act_free, NULL,
      SCENE_ATTACHED, 0, NULL},
+    {"cached free that offers", CACHED_POOL, prepare_small_free, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_full_to_offer},
+    {"cached free that withdraws", CACHED_POOL, prepare_small_free, act_free, NULL,
+     SCENE_ATTACHED, 0, warm_full_and_offered},
+    {"alloc that takes what is offered", CACHED_POOL, prepare_offered, act_alloc, NULL,
+     SCENE_ATTACHED, 0, warm_to_take},
+    {"detach with offers", CACHED_POOL, prepare_small_kept, act_detach, NULL, SCENE_ATTACHED,
+     0, warm_full_and_offered},
     {"tied free", CACHED_POOL, prepare_tied_free, act_free, NULL, SCENE_ATTACHED, 0,
      warm_biased},
     {"tied free without a bias", CACHED_POOL, prepare_tied_free, act_free, NULL, SCENE_ATTACHED,
