@@ -94,8 +94,17 @@ int mm__offers_withdraw(mm_pool *pool) {
 
 /* ---- Who takes ------------------------------------------------------------ */
 
+/* 1 if the own chunk is not in a stack again since it was offered. */
+static int is_offered(const mm__cache *cache, uint32_t chunk) {
+  for (uint32_t at = 0; at < cache->offered_count; at++)
+    if (cache->offered[(cache->offered_first + at) % MM__OFFERED_MAX].chunk == chunk)
+      return 1;
+  return 0;
+}
+
 /* The entries of an offer, or NULL if there is nothing to be had. */
 static uint32_t *entries_of(mm_pool *pool, offer of) {
+  if (of.slot == pool->slot && !is_offered(&pool->cache, of.chunk)) return NULL;
   const mm__entries all = of.slot < mm__participant_limit(pool)
                               ? mm__cache_entries(pool, of.slot)
                               : (mm__entries){NULL, 0};
@@ -168,11 +177,11 @@ uint32_t mm__offers_take(mm_pool *pool, uint32_t bin, uint32_t count) {
     const uint32_t word = mm__load(place);
     const offer of = unpacked(word);
     if (word == 0 || of.bin != bin) continue;
-    if (of.slot != pool->slot && mm__bias_has(pool, of.slot)) {
-      left++;
+    uint32_t *entries = entries_of(pool, of);
+    if (entries != NULL && of.slot != pool->slot && mm__bias_has(pool, of.slot)) {
+      left++; /* it may lose its bias */
       continue;
     }
-    uint32_t *entries = entries_of(pool, of);
     if (entries != NULL) taken += take_from(pool, of, entries, count - taken);
     if (taken < count || is_empty(entries)) mm__store(place, 0u);
   }

@@ -12,7 +12,7 @@
 
 #define LARGE (16u << 20) /* caches hold 4096 granules, 1024 of them offered */
 #define BLOCK 64u
-#define MANY 6000u
+#define MANY 9000u
 
 static mm_pool *other;
 static mm_allocation made[MANY];
@@ -32,10 +32,14 @@ static void close_for_two(void) {
   close_pool();
 }
 
+static void hand_over_of(mm_pool *maker, mm_pool *freer, uint32_t count, uint64_t size) {
+  for (uint32_t at = 0; at < count; at++) made[at] = must_alloc(maker, size);
+  for (uint32_t at = 0; at < count; at++) CHECK_OK(mm_free(freer, made[at].id));
+}
+
 /* One participant allocates, another frees: more than a cache holds. */
 static void hand_over(mm_pool *maker, mm_pool *freer, uint32_t count) {
-  for (uint32_t at = 0; at < count; at++) made[at] = must_alloc(maker, BLOCK);
-  for (uint32_t at = 0; at < count; at++) CHECK_OK(mm_free(freer, made[at].id));
+  hand_over_of(maker, freer, count, BLOCK);
 }
 
 static uint32_t count_of(uint64_t tag) {
@@ -95,12 +99,14 @@ static void one_takes_its_own_again(void) {
 static void no_more_than_the_cache_holds(void) {
   open_for_two();
   const uint32_t all = pool->geometry.cache_granules;
-  hand_over(pool, other, MANY);
-  for (uint32_t round = 0; round < 3; round++) {
-    CHECK(offered_by(other) <= mm__offers_room(all));
-    CHECK(count_of(mm__cached(other->slot)) <= all);
-    hand_over(pool, other, MANY / 2);
-  }
+  for (uint32_t granules = 1; granules <= 8; granules *= 2)
+    for (uint32_t round = 0; round < 3; round++) {
+      hand_over_of(pool, other, MANY / granules, granules * BLOCK);
+      stats_of(pool); /* nothing but what comes next */
+      hand_over_of(pool, other, 2 * all / granules, granules * BLOCK);
+      CHECK(offered_by(other) * granules <= mm__offers_room(all));
+      CHECK(count_of(mm__cached(other->slot)) * granules <= all);
+    }
   close_for_two();
 }
 
@@ -221,6 +227,13 @@ static void what_the_dead_offered_is_taken_too(void) {
 
 /* ---- Hints are hints ---------------------------------------------------------- */
 
+static uint64_t committed(void) {
+  mm__os_file description;
+  CHECK(mm__os_describe(pool->file, &description) == 0);
+  return description.committed;
+}
+
+/* Some words nearly right: of this bin, of a slot that is there, of a first chunk. */
 static void no_word_does_harm(void) {
   open_for_two();
   uint64_t seed = 77;
@@ -228,16 +241,36 @@ static void no_word_does_harm(void) {
   for (int round = 0; round < 300; round++) {
     for (uint32_t at = 0; at < MM__OFFERS; at++) {
       uint64_t word = random_next(&seed);
-      /* Some nearly right: of this bin, of a slot that is there, of a first chunk. */
       if (word % 3 != 0) word = (word & ~(0x7ffull << 20)) | mm__bin_of(1) << 20;
       if (word % 5 != 0) word &= ~(0x3fcull << 10);
       if (word % 7 != 0) word &= ~0x380ull;
       pool->header->offers[at] = (uint32_t)word;
     }
-    pool->header->offers_made = (uint32_t)random_next(&seed) | 1;
+    pool->header->offers_made = (uint32_t)random_next(&seed);
+    pool->header->offered_bins[0] = UINT64_MAX;
+    /* No hole is touched, not even to read it. */
+    const uint64_t before = committed();
+    look_for_offers();
+    CHECK_EQ(committed(), before);
     hand_over(round % 2 != 0 ? pool : other, other, 100);
     CHECK_SOUND(mm__check(pool));
   }
+  close_for_two();
+}
+
+static void blocks_of_another_size_stay(void) {
+  open_for_two();
+  hand_over_of(pool, other, MANY / 2, 2 * BLOCK);
+  stats_of(pool);
+  hand_over_of(other, other, MANY / 2, 2 * BLOCK);
+  const uint32_t offered = offered_by(other);
+  CHECK(offered != 0);
+  mm__header *header = pool->header;
+  for (uint32_t at = 0; at < MM__OFFERS; at++)
+    header->offers[at] = (header->offers[at] & ~(0x7ffu << 20)) | mm__bin_of(1) << 20;
+  header->offered_bins[0] = UINT64_MAX;
+  CHECK_EQ(look_for_offers(), 0);
+  CHECK_EQ(offered_by(other), offered);
   close_for_two();
 }
 
@@ -325,6 +358,7 @@ int main(int argc, char **argv) {
             who_detaches_takes_back_what_it_offered);
   test_case("offers: what the dead offered is taken, too", what_the_dead_offered_is_taken_too);
   test_case("offers: no word does harm", no_word_does_harm);
+  test_case("offers: blocks of another size stay", blocks_of_another_size_stay);
   test_case("offers: each block is one allocation", each_block_is_one_allocation);
   return harness_end();
 }
