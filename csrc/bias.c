@@ -12,6 +12,8 @@
 /* Until that is worth having all threads of a process wait. */
 #define AFTER_A_WAIT (4u << 20)
 
+#define TRIES_MAX 100
+
 /* Between looks whether another has freed what it is about to free. */
 #define SLICE_NS 50000u
 
@@ -19,10 +21,9 @@
 
 static uint32_t kind_of(uint32_t word) { return word & MM__BIAS_MASK; }
 
-/* Lets no bias begin or go on; answers the word to end that with, or 0 if there was
- * none. */
+/* Lets no bias go on; answers the word to end that with, or 0 if there was none. */
 static uint32_t begin_to_revoke(uint32_t *biased) {
-  for (;;) {
+  for (int tries = 0; tries < TRIES_MAX; tries++) {
     const uint32_t word = mm__load_acquire(biased);
     if (kind_of(word) == MM__NOT_BIASED) return 0;
     if (kind_of(word) == MM__BIAS_REVOKED) return word;
@@ -30,6 +31,7 @@ static uint32_t begin_to_revoke(uint32_t *biased) {
         (word & ~MM__BIAS_MASK) + MM__BIAS_ONCE + MM__BIAS_REVOKED;
     if (mm__cas(biased, word, revoked)) return revoked;
   }
+  return 0; /* somebody scribbles */
 }
 
 static void end_revoking(uint32_t *biased, uint32_t revoked) {
@@ -46,15 +48,20 @@ void mm__bias_seek(mm_pool *pool) {
                       : joined == 0 ? AFTER_A_WAIT
                                     : UINT32_MAX;
   if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
+  /* Also where a revocation is under way, or whoever began it was killed: this
+   * participant changes nothing by its bias now. */
   uint32_t *biased = &cache->slot->biased;
-  const uint32_t word = mm__load(biased);
-  if (kind_of(word) == MM__NOT_BIASED) {
-    mm__store(biased, word + MM__BIASED);
-    if (cache->bias_again_after == 0) cache->bias_again_after = AGAIN_AFTER;
-    cache->until_bias = cache->bias_again_after;
-    if (cache->bias_again_after < AGAIN_AFTER_MOST) cache->bias_again_after *= 2;
-  }
+  mm__store_release(biased, (mm__load(biased) & ~MM__BIAS_MASK) + MM__BIASED);
+  if (cache->bias_again_after == 0) cache->bias_again_after = AGAIN_AFTER;
+  cache->until_bias = cache->bias_again_after;
+  if (cache->bias_again_after < AGAIN_AFTER_MOST) cache->bias_again_after *= 2;
   mm__unlock(pool);
+}
+
+void mm__bias_leave(mm_pool *pool) {
+  uint32_t *biased = &pool->cache.slot->biased;
+  const uint32_t word = mm__load(biased);
+  if (kind_of(word) == MM__BIASED) mm__cas(biased, word, word - MM__BIASED);
 }
 
 /* ---- For others ---------------------------------------------------------- */

@@ -38,9 +38,12 @@
  * half as soon as the last one. */
 #define MM__BIAS_ROUNDS_MAX 100
 
-/* Biases the slot towards its participant, if that costs nobody much. Without the
- * lock. */
+/* Biases the slot towards its participant, which must show no claim, if that costs
+ * nobody much. Without the lock. */
 void mm__bias_seek(mm_pool *pool);
+
+/* Ends the own bias, if nobody else is about to. */
+void mm__bias_leave(mm_pool *pool);
 
 /* 1 if blocks of that slot are its participant's alone. Under the lock. */
 int mm__bias_has(const mm_pool *pool, uint32_t slot);

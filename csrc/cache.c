@@ -108,6 +108,7 @@ int mm__cache_alloc_thoroughly(mm_pool *pool, uint64_t size, uint64_t granules,
                                uint32_t type, mm_allocation *allocation) {
   mm__cache *cache = &pool->cache;
   if (granules > cache->largest) return MM__MISS;
+  end_claim(cache->slot); /* of the miss */
   if (cache->until_bias == 0) mm__bias_seek(pool);
   mm__bin *bin = &cache->bins[mm__bin_of((uint32_t)granules)];
   while (bin->top != bin->base || mm__bin_descend(pool, bin)) {
@@ -329,9 +330,8 @@ int mm__cache_close(mm_pool *pool) {
     if (status != MM_OK) return status;
   }
   mm__wait_count_free(pool);
-  mm__slot *slot = pool->cache.slot;
-  mm__store_release(&slot->biased, mm__load(&slot->biased) & ~MM__BIASED);
-  mm__store_release(&slot->cache_used, 0u);
+  mm__bias_leave(pool);
+  mm__store_release(&pool->cache.slot->cache_used, 0u);
   pool->cache.largest = 0;
   return MM_OK;
 }

@@ -26,7 +26,7 @@ static const char *check_chain(const mm__heap *heap, counts *found) {
        at = mm__load(&table[at].next)) {
     if (!mm__is_record(heap, at)) return "T1: a record is beyond the watermark";
     if (++found->on_chain >= heap->limit) return "T1: the chain is a loop";
-    const uint64_t state = mm__load(&table[at].state);
+    const uint64_t state = mm__load_acquire(&table[at].state);
     const uint32_t next = mm__load(&table[at].next);
     if (!mm__is_record(heap, next)) return "T1: a record is beyond the watermark";
     const uint64_t stop = mm__load(&table[next].offset);

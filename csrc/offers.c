@@ -65,7 +65,7 @@ int mm__offers_make(mm_pool *pool, uint32_t number) {
   const uint32_t weight =
       (uint32_t)(bin->top - bin->base) * mm__bin_weight(number);
   if (cache->offered_count == MM__OFFERED_MAX || weight > cache->offered_room ||
-      mm__load(&cache->slot->biased) & MM__BIASED)
+      mm__bias_has(pool, pool->slot))
     return 0;
   const uint16_t chunk = mm__bin_detach(pool, bin);
   const uint32_t at = cache->offered_first + cache->offered_count;
@@ -126,7 +126,7 @@ static int take(mm_pool *pool, offer of, uint32_t *entry) {
   mm__heap *heap = &pool->heap;
   mm__bin *bin = &pool->cache.bins[of.bin];
   const uint32_t record = mm__load(entry);
-  if (record == 0 || !mm__is_record(heap, record) ||
+  if (record == 0 || !mm__is_record(heap, record) || entry == bin->top ||
       (of.slot != pool->slot && record == mm__load(&pool->slots[of.slot].claim)))
     return 0;
   mm__block *block = &heap->table[record];
@@ -148,20 +148,20 @@ static int take(mm_pool *pool, offer of, uint32_t *entry) {
   return 1;
 }
 
+static int has_room(mm_pool *pool, uint32_t number) {
+  mm__bin *bin = &pool->cache.bins[number];
+  return mm__bin_weight(number) <= pool->cache.room / 4 &&
+         (bin->top != bin->end || mm__bin_ascend(pool, bin));
+}
+
 /* Takes up to `count` blocks of one offer. */
 static uint32_t take_from(mm_pool *pool, offer of, uint32_t *entries,
                           uint32_t count) {
-  mm__cache *cache = &pool->cache;
-  mm__bin *bin = &cache->bins[of.bin];
-  const uint32_t weight = mm__bin_weight(of.bin);
   uint32_t taken = 0;
   fetch(&pool->heap, entries);
-  for (uint32_t at = 0; at < MM__CACHE_CHUNK && taken < count; at++) {
-    if (weight > cache->room / 4 ||
-        (bin->top == bin->end && !mm__bin_ascend(pool, bin)))
-      break;
+  for (uint32_t at = 0;
+       at < MM__CACHE_CHUNK && taken < count && has_room(pool, of.bin); at++)
     taken += (uint32_t)take(pool, of, &entries[at]);
-  }
   return taken;
 }
 
@@ -183,6 +183,7 @@ uint32_t mm__offers_take(mm_pool *pool, uint32_t bin, uint32_t count) {
       continue;
     }
     if (entries != NULL) taken += take_from(pool, of, entries, count - taken);
+    if (!has_room(pool, bin)) return taken;
     if (taken < count || is_empty(entries)) mm__store(place, 0u);
   }
   if (taken < count && left == 0) mm__store(bins, mm__load(bins) & ~bit);

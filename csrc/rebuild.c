@@ -26,7 +26,7 @@ static int walk(mm__heap *heap, uint64_t *taken, uint64_t *taken_bytes) {
         mm__load(&table[at].prev) != OFF_CHAIN ||
         mm__load(&table[at].offset) != start)
       return MM_E_CORRUPT;
-    const uint64_t state = mm__load(&table[at].state);
+    const uint64_t state = mm__load_acquire(&table[at].state); /* its size, too */
     const uint64_t tag = mm__tag(state);
     const uint32_t next = mm__load(&table[at].next);
     if ((tag != MM__FREE && !mm__is_taken(state)) || !mm__is_record(heap, next))

@@ -165,11 +165,27 @@ static void a_biased_slots_blocks_are_its_own(void) {
 static void who_is_biased_offers_nothing(void) {
   open_for_two();
   uint32_t *biased = &other->cache.slot->biased;
-  *biased += MM__BIASED;
+  for (uint32_t kind = MM__BIASED; kind <= MM__BIAS_REVOKED; kind++) {
+    *biased = kind;
+    hand_over(pool, other, MANY);
+    CHECK_EQ(other->cache.offered_count, 0);
+    CHECK_EQ(pool->header->offers_made, 0);
+  }
+  *biased = MM__NOT_BIASED;
+  close_for_two();
+}
+
+static void who_has_no_room_leaves_the_offers(void) {
+  open_for_two();
   hand_over(pool, other, MANY);
-  CHECK_EQ(other->cache.offered_count, 0);
-  CHECK_EQ(pool->header->offers_made, 0);
-  *biased -= MM__BIASED;
+  const uint32_t offered = offered_by(other), room = pool->cache.room;
+  pool->cache.room = 3;
+  CHECK_EQ(look_for_offers(), 0);
+  pool->cache.room = 4;
+  CHECK_EQ(look_for_offers(), 1);
+  pool->cache.room = room - 1;
+  CHECK_EQ(look_for_offers(), 32);
+  CHECK_EQ(offered_by(other), offered - 33);
   close_for_two();
 }
 
@@ -353,6 +369,7 @@ int main(int argc, char **argv) {
   test_case("offers: what is offered is free", what_is_offered_is_free);
   test_case("offers: a biased slot's blocks are its own", a_biased_slots_blocks_are_its_own);
   test_case("offers: who is biased offers nothing", who_is_biased_offers_nothing);
+  test_case("offers: who has no room leaves them", who_has_no_room_leaves_the_offers);
   test_case("offers: what is claimed stays", what_is_claimed_stays);
   test_case("offers: who detaches takes back what it offered",
             who_detaches_takes_back_what_it_offered);
