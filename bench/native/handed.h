@@ -34,6 +34,20 @@ static inline void await_more_than(const uint64_t *at, uint64_t value) {
     if (spins >= SPINS) sched_yield();
 }
 
+/* Keeps the calling process on one of the cores of a set, if that has several:
+ * two that take turns on one core hand over nothing. */
+static inline void stay_on(unsigned which, const cpu_set_t *cores) {
+  if (CPU_COUNT(cores) < 2) return;
+  for (int core = 0; core < CPU_SETSIZE; core++) {
+    if (!CPU_ISSET(core, cores) || which-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0) give_up("sched_setaffinity");
+    return;
+  }
+}
+
 static inline void free_all(ring *way) {
   bench_free(bench_alloc(BLOCK_SIZE));
   show(&way->ready, 1);
@@ -45,10 +59,13 @@ static inline void free_all(ring *way) {
   }
 }
 
-/* This process allocates, another frees: ns per block. */
+/* This process allocates, another frees, each on a core of its own: ns per block. */
 static inline double handed(void) {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) give_up("sched_getaffinity");
   ring *way = (ring *)share(sizeof *way);
   if (fork_worker() == 0) {
+    stay_on(1, &cores);
     free_all(way);
     end_worker();
   }
@@ -59,6 +76,7 @@ static inline double handed(void) {
     }
     sched_yield();
   }
+  stay_on(0, &cores);
   const uint64_t start = now_ns();
   for (uint64_t i = 0; i < HANDED;) {
     if (i >= RING) await_more_than(&way->taken, i - RING);
@@ -68,6 +86,7 @@ static inline double handed(void) {
   }
   await_more_than(&way->taken, HANDED - 1);
   const uint64_t end = now_ns();
+  if (sched_setaffinity(0, sizeof cores, &cores) != 0) give_up("sched_setaffinity");
   wait_for_workers(1);
   munmap(way, sizeof *way);
   return per_operation(start, end, HANDED);

@@ -23,6 +23,13 @@ export async function measureProcesses(context: Context): Promise<Section> {
   const cores = navigator.hardwareConcurrency;
   const counts = COUNTS.filter((count) => count <= cores);
   const [scaling, private_] = await measureScaling(context, own, counts);
+  const beside = await measureInTurns(
+    Object.fromEntries(counts.flatMap((count) => [
+      [`on one pool, ${count}`, timed(own, `processes-${count}`)],
+      [`on pools of their own, ${count}`, timed(own, `alone-${count}`)],
+    ])),
+    context.rounds,
+  );
   const crowded = await measureInTurns({
     [PER_CORE]: timed(own, PER_CORE),
     ...Object.fromEntries(
@@ -42,6 +49,7 @@ export async function measureProcesses(context: Context): Promise<Section> {
 
   const rows = [
     ...counts.map((count) => linearRow(scaling, count, true)),
+    ...counts.map((count) => sharedRow(beside, count)),
     ...counts.filter(() => private_[SINGLE] !== undefined)
       .map((count) => linearRow(private_, count, false)),
     speedBeside({
@@ -67,6 +75,7 @@ export async function measureProcesses(context: Context): Promise<Section> {
     figures: {
       ...figuresOf("C ", scaling),
       ...figuresOf("mimalloc ", private_),
+      ...figuresOf("C processes ", beside),
       ...figuresOf("C crowded ", crowded),
       ...figuresOf("C 4 processes: ", four),
       ...figuresOf("C handed: ", handed),
@@ -115,6 +124,18 @@ function linearRow(series: AllSeries, count: number, isOwn: boolean): Row {
     },
     isOwn ? { is: "at least", value: 0.85 } : undefined,
   );
+}
+
+/** What it costs that they share a pool: the cores give both the same. */
+function sharedRow(series: AllSeries, count: number): Row {
+  return speedBeside({
+    work: `C: ${count} processes on one pool, ns per pair of all together`,
+    own: series[`on one pool, ${count}`],
+    other: {
+      name: `${count} processes, each on a pool of its own`,
+      series: series[`on pools of their own, ${count}`],
+    },
+  });
 }
 
 function perCore(crowd: number): string {
