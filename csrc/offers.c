@@ -183,7 +183,7 @@ uint32_t mm__offers_take(mm_pool *pool, uint32_t bin, uint32_t count) {
       continue;
     }
     if (entries != NULL) taken += take_from(pool, of, entries, count - taken);
-    if (!has_room(pool, bin)) return taken;
+    if (taken < count && !has_room(pool, bin)) return taken;
     if (taken < count || is_empty(entries)) mm__store(place, 0u);
   }
   if (taken < count && left == 0) mm__store(bins, mm__load(bins) & ~bit);
