@@ -49,9 +49,12 @@ void mm__bias_seek(mm_pool *pool) {
                                     : UINT32_MAX;
   if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
   /* Also where a revocation is under way, or whoever began it was killed: this
-   * participant changes nothing by its bias now. */
+   * participant changes nothing by its bias now. By compare-and-swap, since one may
+   * begin if the slot is biased after all: its count must not come again. */
   uint32_t *biased = &cache->slot->biased;
-  mm__store_release(biased, (mm__load(biased) & ~MM__BIAS_MASK) + MM__BIASED);
+  const uint32_t word = mm__load(biased);
+  if (kind_of(word) != MM__BIASED)
+    mm__cas(biased, word, (word & ~MM__BIAS_MASK) + MM__BIASED);
   if (cache->bias_again_after == 0) cache->bias_again_after = AGAIN_AFTER;
   cache->until_bias = cache->bias_again_after;
   if (cache->bias_again_after < AGAIN_AFTER_MOST) cache->bias_again_after *= 2;

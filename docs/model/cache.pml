@@ -55,7 +55,8 @@ byte revocations;       /* how often that was revoked: the same word */
 bool waiting;           /* a request is shown */
 byte wake;              /* futex word: raised by whoever tells the waiter */
 byte frees;             /* how often something was freed */
-byte inherited;         /* revocations, when somebody took the slot of the dead */
+byte inherited, given;  /* revocations, when somebody took the slot of the dead; or
+                           the bias */
 mtype lock = NOBODY;    /* that of the dead is taken over: lock.pml */
 bool is_alive = true;   /* whoever has the user's slot */
 
@@ -144,7 +145,17 @@ inline take_bias() {
 #ifndef BROKEN_BIASES_WITHOUT_JOINING
   is_fenced = true; /* mm__os_join_fences() */
 #endif
+#ifdef BROKEN_BIASES_BY_STORE
+  atomic { may_die(); given = revocations };
   store(BIASES)
+#else
+  atomic { empty(buffer) -> may_die();
+    if
+    :: biased != BIASED -> biased = BIASED
+    :: else
+    fi
+  }
+#endif
 }
 
 /* mm__cache_alloc(): `ok` unless there is nothing in it. */
@@ -417,7 +428,7 @@ end:
   :: atomic { buffer?LEAVES -> entry = false }
   :: atomic { buffer?CLAIMS -> claim = true }
   :: atomic { buffer?UNCLAIMS -> claim = false }
-  :: atomic { buffer?BIASES -> biased = BIASED }
+  :: atomic { buffer?BIASES -> biased = BIASED; revocations = given }
   :: atomic { buffer?UNBIASES -> biased = UNBIASED; revocations = inherited + 1 }
   :: atomic { buffer?COUNTS -> frees++ }
   :: atomic { buffer?LIVES -> /* nobody took it meanwhile, nor in what follows */
