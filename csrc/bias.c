@@ -3,6 +3,7 @@
 
 #include "block.h"
 #include "participants.h"
+#include "wait.h"
 
 /* Until a slot is biased again: that costs about as much as revoking the bias; and
  * twice as long each time. */
@@ -48,6 +49,10 @@ void mm__bias_seek(mm_pool *pool) {
                       : joined == 0 ? AFTER_A_WAIT
                                     : UINT32_MAX;
   if (joined <= 0 || mm__lock(pool, 0) != MM_OK) return;
+  if (mm__wait_any(pool)) { /* they would have to revoke it at every try */
+    mm__unlock(pool);
+    return;
+  }
   /* Also where a revocation is under way, or whoever began it was killed: this
    * participant changes nothing by its bias now. By compare-and-swap, since one may
    * begin if the slot is biased after all: its count must not come again. */

@@ -39,7 +39,7 @@
 #define MM__BIAS_ROUNDS_MAX 100
 
 /* Biases the slot towards its participant, which must show no claim, if that costs
- * nobody much. Without the lock. */
+ * nobody much, and nobody waits. Without the lock. */
 void mm__bias_seek(mm_pool *pool);
 
 /* Ends the own bias, if nobody else is about to. */

@@ -156,6 +156,20 @@ static void who_makes_what_others_free_is_not(void) {
   close_for_two();
 }
 
+static void not_while_somebody_waits(void) {
+  open_for_two();
+  can_be_biased();
+  uint64_t ticket;
+  fill_cache(pool, 100, 1);
+  CHECK_OK(mm_wait_ticket(other, &ticket));
+  CHECK_OK(mm_wait_show(other, ticket, SIZE, SIZE));
+  pool->cache.until_bias = 0;
+  CHECK_OK(mm_free(pool, must_alloc(pool, 100).id));
+  CHECK_EQ(kind_of_bias(pool), MM__NOT_BIASED);
+  CHECK_OK(mm_wait_show(other, 0, 0, 0));
+  close_for_two();
+}
+
 /* Whoever began to revoke it may be dead. */
 static void one_half_revoked_is_given_anew(void) {
   open_for_two();
@@ -532,6 +546,7 @@ int main(int argc, char **argv) {
             a_free_that_comes_too_late_claims_nothing);
   test_case("bias: who frees much of its own has it", who_frees_much_of_its_own_is_biased);
   test_case("bias: who makes what others free has not", who_makes_what_others_free_is_not);
+  test_case("bias: not while somebody waits", not_while_somebody_waits);
   test_case("bias: one half revoked is given anew", one_half_revoked_is_given_anew);
   test_case("bias: others free what is tied", others_free_what_is_tied);
   test_case("bias: others adopt and resize it", others_adopt_and_resize_it);
