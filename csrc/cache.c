@@ -226,12 +226,13 @@ int mm__cache_free_thoroughly(mm_pool *pool, uint64_t id) {
 void mm__cache_refill(mm_pool *pool, uint64_t granules) {
   mm__cache *cache = &pool->cache;
   if (granules > cache->largest || mm__wait_any(pool)) return;
-  const uint32_t weight = mm__bin_weight_of((uint32_t)granules);
-  mm__bin *bin = &cache->bins[mm__bin_of((uint32_t)granules)];
-  uint8_t *batch = &cache->batch[mm__bin_of((uint32_t)granules)];
+  const uint32_t number = mm__bin_of((uint32_t)granules);
+  const uint32_t weight = mm__bin_weight(number);
+  mm__bin *bin = &cache->bins[number];
+  uint8_t *batch = &cache->batch[number];
   const uint32_t count = *batch;
   *batch = (uint8_t)(count == 0 ? 1 : count < BATCH_MAX ? 2 * count : BATCH_MAX);
-  if (mm__offers_take(pool, mm__bin_of((uint32_t)granules), count) != 0) return;
+  if (mm__offers_take(pool, number, count) != 0) return;
   for (uint32_t k = 0; k < count && weight <= cache->room / 4; k++) {
     if (bin->top == bin->end && !mm__bin_ascend(pool, bin)) return;
     if (mm__heap_take(&pool->heap, granules, cache->cached, bin->top) != MM_OK)
